@@ -6,10 +6,11 @@ The input is untrusted. Time is linear in the body cap, decompression included, 
 import re
 import zlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
+from struct import pack, unpack
 from zlib import crc32
 
 from probe.net.http_response import Headers, HttpResponse
@@ -50,7 +51,9 @@ KEPT = frozenset(
 PRESENT = frozenset({"cf-ray", "x-amz-cf-id", "x-sucuri-id", "x-iinfo", "x-akamai-request-id"})
 
 _CHARSET = re.compile(rb"charset\s{0,8}=\s{0,8}[\"']?([A-Za-z0-9_\-]{2,32})", re.IGNORECASE)
-_LINK = re.compile(r"[\"'=]\s{0,4}(?:https?:)?//([A-Za-z0-9.\-_]{1,253})", re.IGNORECASE)
+_LINK = re.compile(r"//([A-Za-z0-9.\-_]{1,253})", re.IGNORECASE)
+_LINKS = re.compile(r"[\"'=]\s{0,4}(?:https?:)?\Z", re.IGNORECASE)  # what stands before one
+_BEFORE = len("'    https:")
 _TITLE = re.compile(r"<title(?:\s[^<>]{0,256})?>", re.IGNORECASE)
 _TITLE_END = re.compile(r"</title", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(script|style)\b", re.IGNORECASE)
@@ -80,8 +83,10 @@ _CODECS = {
     "utf8": "utf-8",
     "x-sjis": "shift_jis",
 }
-_MASK = (1 << 64) - 1
 _MIX = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: spreads 32 bits over 64
+# Every second lane of as many as there are words, and in each lane the bits below the upper 29.
+_SECOND = int.from_bytes((b"\xff" * 8 + bytes(8)) * (WORDS // 2 + 1), "little")
+_UPPER = int.from_bytes(((1 << 35) - 1).to_bytes(8, "little") * WORDS, "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +185,13 @@ def named(headers: Headers) -> dict[str, str]:
 
 
 def linked_hosts(text: str) -> tuple[str, ...]:
-    """The hosts that a page links to."""
-    hosts = {found[1].lower().strip(".") for found in _LINK.finditer(text)}
+    """The hosts that a page links to: two slashes are found sooner than what precedes them."""
+    seen: set[str] = set()
+    for found in _LINK.finditer(text):
+        at = found.start()
+        if found[1] not in seen and _LINKS.search(text, max(0, at - _BEFORE), at):
+            seen.add(found[1])
+    hosts = {host.lower().strip(".") for host in seen}
     return tuple(sorted(host for host in hosts if "." in host)[:LINKS])
 
 
@@ -219,27 +229,37 @@ def fuzzy_hash(seen: Sequence[str]) -> str | None:
     """A 64-bit simhash of word triples: similar pages differ in few bits.
 
     Of many triples those with the smallest hashes are used, so that both sides use the same ones.
+    All words are calculated with at once, as lanes of one large number.
     """
     if not seen:
         return None
-    hashes = list(map(crc32, "\n".join([*seen, "", ""]).encode().split(b"\n")))
-    triples = {
-        (one + 3 * two + 5 * three) * _MIX & _MASK
-        for one, two, three in zip(hashes, hashes[1:], hashes[2:], strict=False)
-    }
-    chosen = sorted(triples)[:SHINGLES]
-    mixed = b"".join(
-        # Mix, so that every bit depends on the higher ones.
-        [((number ^ number >> 29) * _MIX & _MASK).to_bytes(8, "big") for number in chosen]
-    )
+    hashes = _lanes(map(crc32, "\n".join([*seen, "", ""]).encode().split(b"\n")), len(seen) + 2)
+    # One lane of 64 bits for each word: the next words are 64 and 128 bits further. Sums fit.
+    triples = (hashes + 3 * (hashes >> 64) + 5 * (hashes >> 128)) & (1 << 64 * len(seen)) - 1
+    spread = unpack(f"<{len(seen)}Q", _mixed(triples).to_bytes(8 * len(seen), "little"))
+    chosen = sorted(set(spread))[:SHINGLES]
+    numbers = _lanes(chosen, len(chosen))
+    # Mix, so that every bit depends on the higher ones.
+    mixed = _mixed(numbers ^ numbers >> 29 & _UPPER).to_bytes(8 * len(chosen), "little")
     half = len(chosen) / 2
     bits = 0
     for position in range(8):
-        octets = int.from_bytes(mixed[position::8], "big")
+        octets = int.from_bytes(mixed[7 - position :: 8], "big")
         for bit, ones in enumerate(_ONES):
             votes = (octets & ones).bit_count()  # of all octets at this position at once
             bits |= (votes > half) << (56 - 8 * position + bit)
     return f"{bits:016x}"
+
+
+def _lanes(numbers: Iterable[int], count: int) -> int:
+    """One number with a lane of 64 bits for each of these, the first one lowest."""
+    return int.from_bytes(pack(f"<{count}Q", *numbers), "little")
+
+
+def _mixed(lanes: int) -> int:
+    """Each lane times `_MIX`, modulo 2^64; every second one at once, as a product has 128 bits."""
+    upper = ((lanes >> 64 & _SECOND) * _MIX & _SECOND) << 64
+    return (lanes & _SECOND) * _MIX & _SECOND | upper
 
 
 def printable(text: str) -> str:

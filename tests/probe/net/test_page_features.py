@@ -17,6 +17,7 @@ from probe.net.page_features import (
     decoded,
     describe,
     fuzzy_hash,
+    linked_hosts,
     title,
     words,
 )
@@ -161,3 +162,35 @@ def test_anything_can_be_described(body: bytes, encoding: str, charset: str) -> 
     ]
     made.add(body)
     describe(made, "http://site.example/")
+
+
+def plain_hash(seen: list[str]) -> str:
+    """The fuzzy hash, word by word."""
+    mix, mask = 0x9E3779B97F4A7C15, (1 << 64) - 1
+    crcs = [zlib.crc32(word.encode()) for word in [*seen, "", ""]]
+    triples = {
+        (one + 3 * two + 5 * three) * mix & mask
+        for one, two, three in zip(crcs, crcs[1:], crcs[2:], strict=False)
+    }
+    chosen = [(n ^ n >> 29) * mix & mask for n in sorted(triples)[: page_features.SHINGLES]]
+    votes = [sum(n >> bit & 1 for n in chosen) for bit in range(64)]
+    return f"{sum((2 * vote > len(chosen)) << bit for bit, vote in enumerate(votes)):016x}"
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([1, 2, 3, 511, 513, 1023, 1024]))
+@settings(max_examples=30, deadline=None)
+def test_the_fuzzy_hash_of_all_words_at_once_is_that_of_each(random: Random, count: int) -> None:
+    seen = [str(random.randrange(10 ** random.randrange(1, 6))) for _ in range(count)]
+    assert fuzzy_hash(seen) == plain_hash(seen)
+
+
+@given(
+    st.lists(
+        st.sampled_from(['"', "= ", "http:", "HTTPS:", "//", "/", "a.b", "\u017f.kz", " " * 3])
+    )
+)
+def test_links_are_found_by_what_stands_before_them(parts: list[str]) -> None:
+    text = "".join(parts)
+    link = re.compile(r"[\"'=]\s{0,4}(?:https?:)?//([A-Za-z0-9.\-_]{1,253})", re.IGNORECASE)
+    hosts = {found[1].lower().strip(".") for found in link.finditer(text)}
+    assert linked_hosts(text) == tuple(sorted(host for host in hosts if "." in host))
