@@ -112,7 +112,8 @@ class FieldTestbed:
         """Environment variables of a probe here."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        anchors = ",".join(f"https://{name}/" for name in plans.ANCHORS)
+        names = plans.ANCHORS[: self.spec.anchor_sites]
+        anchors = ",".join(f"https://{name}/" for name in names)
         return {**_INSTALLED, "QAZPROBE_HOME": str(home), "QAZPROBE_ANCHORS": anchors}
 
     def probe(
@@ -124,10 +125,12 @@ class FieldTestbed:
         collector: str | None = None,
         profile: str | None = None,
         sampled: str | None = None,
+        tree: Path | None = None,
     ) -> Cost:
         """Run the probe over every site, on one core or a share of it.
 
-        All settings are defaults except for the roots, the seed and a large byte budget.
+        All settings are defaults except for the roots, the seed and a large byte budget. With
+        `tree` it is the probe of another copy of the project.
         """
         rmtree(self.folder / "home", ignore_errors=True)
         targets, found = self.folder / "targets.txt", self.folder / "records.jsonl"
@@ -135,6 +138,9 @@ class FieldTestbed:
         found.unlink(missing_ok=True)
         command = [sys.executable, "-c", PROBE]
         env = commands.environment(self.env())
+        if tree is not None:
+            env["PYTHONPATH"] = f"{tree.absolute()}:{env['PYTHONPATH']}"
+            command = [sys.executable, "-P", "-c", PROBE]  # -P: not this folder's
         subprocess.run([*command, "consent", "--yes"], env=env, check=True, capture_output=True)
         if profile:
             script = self.folder / "start.py"
