@@ -1,9 +1,10 @@
 """Who stops the packets to a site: the network on the way, or the server or its own network.
 
 Pure, from steps whose packets had a limited TTL (`probe/experiments/place_of_silence.py`). For a
-name, a harmless name in the same flows is the comparison; for an address, datagrams to it. Only
-what happens two routers and more before the server is the network's: a site's own firewall stands
-in front of it. Where the TTL of packets is rewritten on the way, distance does not acquit.
+name, a harmless name in the same flows is the comparison; for an address, datagrams to it, or to
+addresses beside it. Only what happens two routers and more before the server is the network's: a
+site's own firewall stands in front of it. Where the TTL of packets is rewritten on the way,
+distance does not acquit.
 
 The steps are no ordinary attempts: `Evidence` leaves them out, and only this module reads them.
 """
@@ -24,6 +25,7 @@ BEYOND = 1  # hops behind the server's, where no router answers unless a TTL was
 Kind: TypeAlias = Literal["name", "address"]
 _CUT = frozenset({Failure.TIMEOUT, Failure.RESET, Failure.ABORTED, Failure.EOF})
 _UNCONNECTED = frozenset({Failure.TIMEOUT, Failure.REFUSED, Failure.RESET, Failure.ABORTED})
+_BESIDE = 3 * FLOWS
 _MOST = 3  # of four flows, where one may have been lost
 
 
@@ -100,7 +102,9 @@ def place(steps: Sequence[Step]) -> Place | None:
     sent = [s for s in steps if ttl_of(s)]
     if any(isinstance(s, Tls) for s in sent):
         return _of_name(sent)
-    return _of_address(sent) if any(isinstance(s, Tcp) for s in sent) else None
+    if any(isinstance(s, Ping) and s.role is Role.HARMLESS for s in sent):
+        return _of_all_packets(steps)
+    return _of_connections(sent) if any(isinstance(s, Tcp) for s in sent) else None
 
 
 def _of_name(sent: Sequence[Step]) -> Place | None:
@@ -119,7 +123,53 @@ def _of_name(sent: Sequence[Step]) -> Place | None:
     return _compare(own, other, far, server, may_acquit=not rewritten and far == server - MARGIN)
 
 
-def _of_address(sent: Sequence[Step]) -> Place | None:
+def _of_all_packets(steps: Sequence[Step]) -> Place | None:
+    """All packets to the address end early, and those to addresses beside it go on.
+
+    A server may stand at the edge of its network, and the addresses beside it behind it. So the
+    next router that these packets meet must be known to be in another network than the server's.
+    """
+    pings = [s for s in steps if isinstance(s, Ping) and s.role is not Role.REFERENCE]
+    own = {s.asn for s in pings if s.what != ROUTER and s.asn is not None}
+    pings = [s for s in pings if ttl_of(s)]
+    mine, others = _role(pings, Role.TARGET), _role(pings, Role.HARMLESS)
+    syns = [s for s in steps if isinstance(s, Tcp) and s.role is Role.TARGET and ttl_of(s)]
+    near, arrived = distance([s for s in pings if s.role is Role.TARGET])
+    far = max(map(ttl_of, others))
+    silent = [*_at(mine, far), *_at(syns, far)]
+    if arrived or near < LEAST_HOP or far < near + MARGIN or len(silent) < 2 * FLOWS:
+        return None
+    if not syns or not _go_on_around(_at(others, far), silent):
+        return None
+    ends = [t for t in {*map(ttl_of, others)} if t >= near and _stopped(mine, others, t)]
+    before = min(ends, default=far)
+    beyond = {ttl_of(s): s.asn for s in pings if s.asn is not None and ttl_of(s) >= before}
+    if not own or not beyond or beyond[min(beyond)] in own:
+        return None
+    return Place("network", syns[-1].address, near - 1, before, far + 1, tuple(silent))
+
+
+def _go_on_around(others: Sequence[Step], silent: Sequence[Step]) -> bool:
+    """No packet to the address met anything, and those beside it expired before and after."""
+    last = max(s.at for s in silent)
+    before, after = others[:FLOWS], [s for s in others if s.at > last]
+    expired = sum(met(s) is HopResult.EXPIRED for s in after)
+    quiet = all(met(s) is HopResult.SILENT for s in silent)
+    return quiet and all(met(s) is HopResult.EXPIRED for s in before) and expired >= _MOST
+
+
+def beside(address: str) -> list[str]:
+    """Addresses beside one, nearest first: a route to one leads to the others too.
+
+    Several, because a load balancer may choose a way by the address.
+    """
+    network, _, last = address.rpartition(".")
+    numbers = range(1, 255)
+    nearest = sorted(numbers, key=lambda number: abs(number - int(last)))
+    return [f"{network}.{number}" for number in nearest if number != int(last)][:_BESIDE]
+
+
+def _of_connections(sent: Sequence[Step]) -> Place | None:
     own = _role([s for s in sent if isinstance(s, Tcp)], Role.TARGET)
     routers = [s for s in sent if isinstance(s, Ping) and s.role is Role.TARGET]
     reference = [s for s in sent if isinstance(s, Tcp) and s.role is Role.REFERENCE]

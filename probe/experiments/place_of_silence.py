@@ -3,7 +3,9 @@
 A follow-up of a confirmation, for a few targets a run. SYNs with a limited TTL find the nearest
 distance at which the server answers. Two routers nearer, the target's name and a harmless one are
 offered in the same flows, or, where nothing connects, SYNs are compared with datagrams to the same
-address. `probe/analysis/silence_place.py` reads the steps.
+address. Where datagrams end as early as SYNs do, both are compared with datagrams to addresses
+beside it, which take the same way and expire before they arrive.
+`probe/analysis/silence_place.py` reads the steps.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -100,13 +102,40 @@ class _Search:
         await self._beyond(Role.REFERENCE, reference.address, known)
         routers = await self._prober.routers(self._address, _HOPS)
         added = [self._log.add(one, hop=self._hop.number) for one in routers]
-        ttl = silence_place.distance(added)[0] - MARGIN
+        near, arrived = silence_place.distance(added)
+        ttl = near - MARGIN
         own, other = self._syn, self._datagram
         if ttl < LEAST_HOP or any(await self._pass(own, Role.TARGET, ttl)):
+            if not arrived and near < known:
+                await self._compare_beside(near)
             return
         if all(await self._pass(other, Role.TARGET, ttl)):
             await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
             await self._narrow(own, other, Role.TARGET, ttl)
+
+    async def _compare_beside(self, near: int) -> None:
+        """Compare all packets, which end before this distance, with those to addresses beside it.
+
+        The comparison is made as much farther on as the surroundings of a server are wide.
+        """
+        safe = [one for one in silence_place.beside(self._address) if self._net.safe(one)]
+        if near < LEAST_HOP or len(safe) < FLOWS:
+            return
+
+        async def other(ttl: int, flow: int) -> Step | None:
+            return await self._prober.datagram(safe[flow % len(safe)], ttl, flow)
+
+        far = near + MARGIN
+        if not all(await self._pass(other, Role.HARMLESS, far)):
+            return
+        for own in (self._datagram, self._syn):
+            if any(await self._pass(own, Role.TARGET, far)):
+                return
+        if all(await self._pass(other, Role.HARMLESS, far, fresh=FLOWS)):
+            await self._pass(other, Role.HARMLESS, near, fresh=_NARROWING)
+            await self._pass(self._datagram, Role.TARGET, near, fresh=_NARROWING)
+            for router in await self._prober.routers(safe[0], far):
+                self._log.add(router, role=Role.HARMLESS, hop=self._hop.number)
 
     # --- packets ---------------------------------------------------------------------------------
 

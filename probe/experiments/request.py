@@ -47,9 +47,10 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     """The forms that tell something once more, in reverse order, between reference measurements."""
     log = StepLog(seen)
     wanted = request_forms.to_repeat(seen)
-    address = next(s.address for s in seen if isinstance(s, Http) and s.role is Role.TARGET)
+    again: list[RequestForm] = [one for one in reversed(FORMS) if one in wanted]
+    address = request_forms.offers(seen, request_forms.DEFAULT)[0].address
     await measure_reference(net, log, task.reference)
-    for form in reversed([one for one in FORMS if one in wanted]):
+    for form in again:
         around = await _offer_between(task, net, log, address, form, try_=2)
         if not around and not await _still_answers(task, net, log, address):
             break

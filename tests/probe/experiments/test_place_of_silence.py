@@ -44,6 +44,10 @@ class FakePath(FakeNet):
         punish: After the first stopped hello, the box stops all hellos.
         budget: How many ICMP errors a router sends for each second, after four at first.
         ways: The flows that pass the box; None: all.
+        edge: The first router of the server's own network.
+        named: The table of networks knows the routers.
+        deeper: How much farther than the server the addresses beside it are.
+        crowd: The box stops the addresses beside the server's too.
     """
 
     lengths: Sequence[int] = (10,) * 4
@@ -56,6 +60,10 @@ class FakePath(FakeNet):
     punish: bool = False
     limited: float | None = None
     ways: frozenset[int] | None = None
+    edge: int = 9
+    named: bool = True
+    deeper: int = 0
+    crowd: bool = False
     given: bool = True
     sent: list[str] = field(default_factory=list)
     _punished: bool = False
@@ -97,8 +105,13 @@ class FakePath(FakeNet):
         self.sent.append(f"{kind} {ttl}")
         self.clock += 0.01
         here = address == GOOD
-        length = self.lengths[flow % len(self.lengths)]
-        if here and not self.server and self._stopped(kind, name, ttl, flow):
+        beside = address.startswith(GOOD.rpartition(".")[0]) and not here
+        length = self.lengths[flow % len(self.lengths)] + (self.deeper if beside else 0)
+        if (
+            (here or (beside and self.crowd))
+            and not self.server
+            and self._stopped(kind, name, ttl, flow)
+        ):
             return self.fate, False
         reach = 64 if self.rewritten and kind != "udp" and ttl >= self.rewritten else ttl
         if reach < length:
@@ -136,10 +149,15 @@ class FakePath(FakeNet):
     async def routers(self, address: str, hops: int) -> Sequence[Ping]:
         found: list[Ping] = []
         for ttl in range(1, hops + 1):
-            found.append(await self.datagram(address, ttl, ttl))
-            if found[-1].what == "server":
-                break
-        return found
+            step = await self.datagram(address, ttl, ttl)
+            known = self.named and step.failure is None
+            found.append(
+                replace(step, asn=(64500 if ttl >= self.edge else 1299) if known else None)
+            )
+            if step.what == "server":
+                return found
+        server = Ping(what="server", failure=Failure.TIMEOUT, asn=64500 if self.named else None)
+        return [*found, server]
 
 
 def search(path: FakePath, seen: Sequence[Step] = NAME, **changes: object) -> Place | None:
@@ -183,11 +201,44 @@ def test_the_last_two_routers_may_be_the_sites_own(box: int) -> None:
 @pytest.mark.parametrize("box", range(3, 8))
 def test_an_address_that_is_stopped_on_the_way(box: int, kind: str) -> None:
     found = search(FakePath(box=box, kind=kind), SILENT)
-    if kind == "tcp":
-        assert found is not None
-        assert (found.by, found.after, found.before) == ("network", box - 1, box)
-    else:
-        assert found is None, "nothing but the address itself could be compared"
+    assert found is not None
+    assert (found.by, found.after, found.before) == ("network", box - 1, box)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        FakePath(box=8, kind="all"),
+        FakePath(box=1, kind="all"),
+        FakePath(box=4, kind="all", edge=4),
+        FakePath(box=4, kind="all", named=False),
+        FakePath(box=4, kind="all", crowd=True),
+        FakePath(box=4, kind="all", mute=frozenset({6})),
+        FakePath(box=4, kind="all", limited=0.0),
+        FakePath(box=4, kind="all", fate=Failure.RESET),
+        FakePath(lengths=(5,) * 4, server=True, kind="all", deeper=5, edge=5),
+        FakePath(lengths=(5,) * 4, server=True, kind="all", deeper=5, named=False),
+        FakePath(lengths=(5,) * 4, server=True, kind="all", mute=frozenset({4}), deeper=5, edge=5),
+    ],
+    ids=[
+        "too near the server",
+        "at home",
+        "in the server's network",
+        "no table of networks",
+        "all addresses beside it too",
+        "a silent router",
+        "slow routers",
+        "refused",
+        "a server at the edge of its network",
+        "the same without a table",
+        "the same behind a silent router",
+    ],
+)
+def test_an_address_of_which_nothing_arrives_is_not_always_stopped_on_the_way(
+    path: FakePath,
+) -> None:
+    found = search(path, SILENT)
+    assert found is None or found.by == "server"
 
 
 def test_a_refusal_from_nearer_than_the_routers_is_no_servers() -> None:
@@ -296,9 +347,10 @@ def test_nothing_is_sent_where_nothing_is_open_or_comparable(
 
 
 def test_the_cost_is_bounded() -> None:
-    for seen, kind in ((NAME, "hello"), (SILENT, "tcp"), (REFUSED, "tcp")):
+    for seen, kind in ((NAME, "hello"), (SILENT, "tcp"), (REFUSED, "tcp"), (SILENT, "all")):
         for box in (None, 3, 5, 8):
             path = FakePath(box=box, kind=kind, server=box is None)
             search(path, seen)
             assert sum(not each.startswith("udp") for each in path.sent) <= 44
-            assert sum(each.startswith("udp") for each in path.sent) <= 32
+            most = 64 if kind == "all" else 32
+            assert sum(each.startswith("udp") for each in path.sent) <= most

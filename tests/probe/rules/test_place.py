@@ -227,6 +227,30 @@ def test_connections_stopped_on_the_way_raise_the_confidence() -> None:
     assert "between hop 3 and hop 6" in after.rules[0].reason
 
 
+def everything(owner: int | None = 1299) -> tuple[Step, ...]:
+    """All packets end before hop 4; those to addresses beside it go on to hop 6."""
+    known = [syn(ttl, EXPIRED, OTHER, Role.REFERENCE) for ttl in range(1, 8)]
+    reached = syn(8, (None, False), OTHER, Role.REFERENCE)
+    walked = [router(ttl, expired=ttl < 4) for ttl in range(1, 12)]
+    beside = [router(6, Role.HARMLESS)] * 4
+    mine: list[Step] = [*[router(6, expired=False)] * 4, *[syn(6, SILENT)] * 4]
+    narrowed = [router(4, Role.HARMLESS)] * 2
+    owned = [replace(router(ttl, Role.HARMLESS), asn=owner) for ttl in range(4, 7)]
+    server = Ping(what="server", address=GOOD, failure=Failure.TIMEOUT, asn=64500)
+    return (*known, reached, *walked, server, *beside, *mine, *beside, *narrowed, *owned)
+
+
+def test_an_address_of_which_nothing_goes_on_is_compared_with_those_beside_it() -> None:
+    verdict = judge(with_place(BLOCKED_ADDRESS, *everything()))
+    assert verdict.confidence == 0.975
+    assert "between hop 3 and hop 4, and the server is at hop 7" in verdict.rules[0].reason
+
+
+@pytest.mark.parametrize("owner", [None, 64500])
+def test_before_an_unknown_network_or_the_servers_own_nothing_is_added(owner: int | None) -> None:
+    assert judge(with_place(BLOCKED_ADDRESS, *everything(owner))).confidence == 0.95
+
+
 def test_connections_that_come_as_far_as_a_foreign_server_is_withdraw_it() -> None:
     assert judge(with_place(BLOCKED_ADDRESS, *connections(6, EXPIRED))).outcome is (
         Outcome.INCONCLUSIVE
