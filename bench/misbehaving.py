@@ -1,17 +1,23 @@
-"""Where the time of a run goes when most of its sites misbehave.
+"""Where the time of a run goes when most of its sites misbehave, or what is compared with them.
 
-    python -m bench.misbehaving [--line as-is anchors resolvers closing shared resigned]
+    python -m bench.misbehaving [--line as-is anchors missing resolvers closing mute refusing slow
+                                        one shared resigned every]
                                 [--profile web default] [--round-trip 0.1] [--concurrency 16]
+                                [--sites N]
 
 Seventy sites, of which 15 are silent after the ClientHello, 10 reset, 10 at dead addresses, 5
 denied by the system's resolver, 5 that accept the request and never answer. The lines: nothing else
-wrong; all anchors silent as well; the encrypted resolvers silent; the encrypted resolvers close
-each connection; the misbehaving sites share four addresses; every certificate re-signed.
+wrong; all of 15 anchors silent as well, or without an address; the encrypted resolvers silent,
+close each connection, accept and say nothing, refuse, or take two seconds; of all public resolvers
+one alone answers; the misbehaving sites share four addresses; every certificate re-signed; some of
+every kind of misbehaviour (also pages and headers of a byte a second, endless pages and redirects,
+closed ports). With `--sites`, a sweep of so many sites that work, on the same lines.
 """
 
 import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
@@ -26,13 +32,25 @@ MISBEHAVING: tuple[tuple[Behaviour, int], ...] = (
     ("denied", 5),
     ("hang", 5),
 )
+EVERY_KIND: tuple[tuple[Behaviour, int], ...] = (
+    ("shut", 6),
+    ("denied", 3),
+    *((kind, 4) for kind in ("reset", "dead", "hang", "mute", "refuse")),
+    *((kind, 4) for kind in ("byte", "header", "endless", "loop")),
+)
 LINES = {
-    "as-is": Spec(sites=70, misbehaving=MISBEHAVING),
-    "anchors": Spec(sites=70, misbehaving=MISBEHAVING, anchors="silent"),
-    "resolvers": Spec(sites=70, misbehaving=MISBEHAVING, resolvers="silent"),
-    "closing": Spec(sites=70, misbehaving=MISBEHAVING, resolvers="closing"),
-    "shared": Spec(sites=70, misbehaving=MISBEHAVING, misbehaving_addresses=4),
-    "resigned": Spec(sites=70, misbehaving=MISBEHAVING, resigned=True),
+    "as-is": Spec(),
+    "anchors": Spec(anchors="silent", anchor_sites=15),
+    "missing": Spec(anchors="missing", anchor_sites=15),
+    "resolvers": Spec(resolvers="silent"),
+    "closing": Spec(resolvers="closing"),
+    "mute": Spec(resolvers="mute"),
+    "refusing": Spec(resolvers="refusing"),
+    "slow": Spec(resolvers="slow"),
+    "one": Spec(resolvers="one"),
+    "shared": Spec(misbehaving_addresses=4),
+    "resigned": Spec(resigned=True),
+    "every": Spec(misbehaving=EVERY_KIND),
 }
 PROFILES = {"web": ("-e", "web"), "default": ()}
 
@@ -112,21 +130,31 @@ def _references(cost: Cost) -> list[tuple[str, tuple[float, float]]]:
     return [(name, span) for name, part in parts if (span := _span(part, 0.0)) is not None]
 
 
+def _of_size(spec: Spec, sites: int | None) -> Spec:
+    """A sweep of sites that work, or seventy sites of which most misbehave."""
+    if sites is not None:
+        return replace(spec, sites=sites, misbehaving=())
+    return replace(spec, sites=70, misbehaving=spec.misbehaving or MISBEHAVING)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--line", nargs="+", choices=LINES, default=list(LINES))
     parser.add_argument("--profile", nargs="+", choices=PROFILES, default=["web"])
+    parser.add_argument("--sites", type=int, help="so many, and all work (default: 70, 45 do not)")
     parser.add_argument("--round-trip", type=float, default=0.1)
     parser.add_argument("--concurrency", type=int, default=16)
     options = parser.parse_args()
     print(machine())
     for line in options.line:
-        spec = LINES[line]
+        spec = _of_size(LINES[line], options.sites)
+        spec = replace(spec, round_trip=options.round_trip)
         with FieldTestbed(spec) as testbed:
             for profile in options.profile:
                 cost = testbed.probe(*PROFILES[profile], concurrency=options.concurrency)
                 print(
                     f"{line}, {profile}: {cost.seconds:.1f} s, {cost.cpu:.1f} s of processor,"
+                    f" {cost.memory / 1e6:.0f} MB,"
                     f" {cost.down / 1000:.0f} KB down, {cost.up / 1000:.0f} KB up,"
                     f" {dict(cost.outcomes)}",
                     flush=True,

@@ -5,6 +5,8 @@ Written for speed and for one client, the probe: requests are parsed only as far
 
 import struct
 from ipaddress import IPv4Address
+from secrets import token_hex
+from typing import Literal
 
 from bench.field.plan import Field, Site
 
@@ -13,6 +15,7 @@ _DATA, _HEADERS, _SETTINGS, _PING, _WINDOW_UPDATE = 0, 1, 4, 6, 8
 _ACK, _END_STREAM, _END_HEADERS = 1, 1, 4
 _FRAME = 16384
 _TYPE_A = 1
+Dripping = Literal["byte", "header", "endless"]
 
 
 def dns_reply(plan: Field, message: bytes, *, honest: bool = True) -> bytes | None:
@@ -71,13 +74,25 @@ class HttpResponder:
         self.finished = True
         status, headers, body = self._dns_page(query) if self._resolver else self._page()
         lines = [f"HTTP/1.1 {status} Sure", *(f"{name}: {value}" for name, value in headers)]
-        lines += [f"content-length: {len(body)}", "connection: close"]
+        length = [] if self.dripping == "endless" else [f"content-length: {len(body)}"]
+        lines += [*length, "connection: close"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
     def _site_at_address(self, name: str) -> Site | None:
         """The site of that name if it has this address."""
         site = self._plan.by_name.get(name)
         return site if site is not None and site.address == self._address else None
+
+    @property
+    def is_resolver(self) -> bool:
+        """Whether DNS queries are answered here."""
+        return self._resolver
+
+    @property
+    def dripping(self) -> Dripping | None:
+        """How the answer is sent, if not at once."""
+        behaviour = self._site.behaviour if self._site is not None else None
+        return behaviour if behaviour in ("byte", "header", "endless") else None
 
     @property
     def _hangs(self) -> bool:
@@ -91,6 +106,8 @@ class HttpResponder:
         site = self._site
         if site is None:
             return 404, [("content-type", "text/html")], b"<html>no such site</html>"
+        if site.behaviour == "loop":
+            return 302, [("location", f"https://{site.name}/{token_hex(4)}")], b""
         if site.redirecting and not self._name.startswith("www."):
             return 301, [("location", f"https://www.{site.name}/")], b""
         page = self._plan.pages[site.page]

@@ -24,12 +24,15 @@ SITES = "45.130.0.0/16"
 _FIRST = int(IPv4Address("45.130.1.1"))
 # The part of a name that the censor filters in a ClientHello.
 MARK = "-shut"
-ANCHORS = tuple(f"www.anchor{number}.example" for number in range(6))
+ANCHORS = tuple(f"www.anchor{number}.example" for number in range(15))
 # What a misbehaving site does; its name contains the word, after a hyphen.
-Behaviour = Literal["shut", "reset", "dead", "denied", "hang"]
-# Nothing answers a SYN here.
-DEAD = "45.130.128.0/24"
-_DEAD_NUMBER = 0x8000 - 0x100
+Behaviour = Literal[
+    "shut", "reset", "dead", "denied", "hang", "mute", "refuse", "byte", "header", "endless", "loop"
+]
+# Nothing answers a SYN here; everything large is dropped, whatever name it has; ports are closed.
+DEAD, MUTE, REFUSE = "45.130.128.0/24", "45.130.129.0/24", "45.130.130.0/24"
+_SPECIAL: dict[Behaviour, int] = {"dead": 0x7F00, "mute": 0x8000, "refuse": 0x8100}
+_ONLY_HTTP1 = frozenset({"byte", "header", "endless"})
 ANCHOR_ADDRESSES = "45.130.235.0/24"
 _SITES_A_SHARED_ADDRESS = 40
 _PAGES = 64
@@ -47,11 +50,17 @@ class Spec:
         page: Median bytes of a page as sent.
         misbehaving: How many of the first sites do what: `shut`: the ClientHello is dropped;
             `reset`: it is answered by a RST; `dead`: so are SYNs; `denied`: the system's resolver
-            says NXDOMAIN; `hang`: the request is never answered.
+            says NXDOMAIN; `hang`: the request is never answered; `mute`: connections are accepted,
+            and nothing more; `refuse`: the port is closed; `byte`: a byte of the page a second;
+            `header`: a byte of the header a second; `endless`: the page does not end; `loop`:
+            redirects to ever new URLs.
         misbehaving_addresses: How many addresses they share.
-        anchors: `silent`: their SYNs are dropped.
+        anchors: `silent`: their SYNs are dropped; `missing`: their names do not exist.
+        anchor_sites: How many there are.
         resolvers: The encrypted ones: `silent`: SYNs are dropped; `closing`: HTTP/1.1, and each
-            connection is closed after one answer.
+            connection is closed after one answer; `mute`: connections are accepted, and nothing
+            more; `refusing`: their port is closed; `slow`: an answer takes two seconds; `one`: of
+            all public resolvers, those in the clear as well, one is not silent.
         resigned: Every certificate is signed by an unknown authority.
     """
 
@@ -67,8 +76,11 @@ class Spec:
     seed: int = 1
     misbehaving: tuple[tuple[Behaviour, int], ...] = ()
     misbehaving_addresses: int = 100
-    anchors: Literal["working", "silent"] = "working"
-    resolvers: Literal["working", "silent", "closing"] = "working"
+    anchors: Literal["working", "silent", "missing"] = "working"
+    anchor_sites: int = 6
+    resolvers: Literal["working", "silent", "closing", "mute", "refusing", "slow", "one"] = (
+        "working"
+    )
     resigned: bool = False
 
 
@@ -115,9 +127,10 @@ class Field:
 def make(spec: Spec) -> Field:
     """Draw the sites and the pages."""
     rng = random.Random(spec.seed)
+    anchors = ANCHORS[: 0 if spec.anchors == "missing" else spec.anchor_sites]
     sites = [
         *_drawn(spec, rng),
-        *(Site(name, _address(60_000 + number)) for number, name in enumerate(ANCHORS)),
+        *(Site(name, _address(60_000 + number)) for number, name in enumerate(anchors)),
     ]
     by_name = {site.name: site for site in sites}
     by_name |= {f"www.{site.name}": site for site in sites}
@@ -127,11 +140,12 @@ def make(spec: Spec) -> Field:
 def _drawn(spec: Spec, rng: random.Random) -> Iterator[Site]:
     kinds = [kind for kind, count in spec.misbehaving for _ in range(count)]
     for number, kind in enumerate(kinds):
-        dead = kind == "dead"
+        first = _SPECIAL.get(kind, 0)
         yield Site(
             name=f"site{number:04}-{kind}.{rng.choice(_TOPS)}",
-            address=_address((_DEAD_NUMBER if dead else 0) + number % spec.misbehaving_addresses),
-            h2=rng.random() < 0.7,
+            address=_address(first + number % spec.misbehaving_addresses),
+            h2=rng.random() < 0.7 and kind not in _ONLY_HTTP1,
+            compressed=kind != "endless",
             page=rng.randrange(_PAGES),
             behaviour=kind,
         )

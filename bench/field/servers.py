@@ -13,6 +13,8 @@ from bench.field.answers import HttpResponder, dns_reply
 from bench.field.plan import Field
 
 _BACKLOG = 4096
+# Seconds that an answer of a slow resolver takes, and between the parts of an endless page.
+_SLOW, _ENDLESS = 2.0, 0.1
 
 
 class Certificates:
@@ -67,9 +69,29 @@ class HttpServer(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        self._transport.write(self._responder.feed(data))
+        answer = self._responder.feed(data)
+        if self._responder.is_resolver and self._plan.spec.resolvers == "slow":
+            asyncio.get_running_loop().call_later(_SLOW, self._transport.write, answer)
+            return
+        dripping = self._responder.dripping
+        if dripping is not None and answer:
+            at = 1 if dripping == "header" else answer.index(b"\r\n\r\n") + 4
+            self._transport.write(answer[:at])
+            self._drip(answer[at:], endless=dripping == "endless")
+            return
+        self._transport.write(answer)
         if self._responder.finished:
             self._transport.close()
+
+    def _drip(self, rest: bytes, *, endless: bool) -> None:
+        """Send a byte a second, or for ever what there is."""
+        if self._transport.is_closing() or not rest:
+            self._transport.close()
+            return
+        self._transport.write(rest if endless else rest[:1])
+        after = _ENDLESS if endless else 1.0
+        again = partial(self._drip, rest if endless else rest[1:], endless=endless)
+        asyncio.get_running_loop().call_later(after, again)
 
 
 class DnsServer(asyncio.DatagramProtocol):

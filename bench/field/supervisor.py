@@ -21,6 +21,10 @@ from probe.lab.supervisor import ip, restore
 
 _PROCESSES = 2
 _QUEUE = 256 * 1024  # bytes in the queue of a home router
+_RESET = "--reject-with tcp-reset"
+_LARGE = "-m length --length 100:65535"
+# The public resolver that answers where only one does.
+_LEFT = "9.9.9.9"
 
 
 def _home(_: Field, folder: Path) -> None:
@@ -66,24 +70,41 @@ def _internet(plan: Field, folder: Path) -> None:
     netns.sysctl("net/ipv4/conf/all/rp_filter", "0")
     netns.sysctl("net/ipv4/tcp_max_syn_backlog", "4096")
     netns.sysctl("net/core/somaxconn", "4096")
-    rules = "\n".join(f"-A INPUT -i eth0 -p tcp {rule}" for rule in _censor(plan.spec))
+    rules = "\n".join(f"-A INPUT -i eth0 -p {rule}" for rule in _censor(plan.spec))
     restore("iptables", f"*filter\n:INPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n")
     servers.start(plan, folder, processes=_PROCESSES)
 
 
 def _censor(spec: Spec) -> list[str]:
-    """The rules for TCP at the internet's interface."""
-    named = '--dport 443 -m string --algo bm --string "{}" -j {}'
+    """The rules at the internet's interface, from the protocol on."""
+    named = 'tcp --dport 443 -m string --algo bm --string "{}" -j {}'
     rules = [
         named.format(plans.MARK, "DROP"),
-        named.format("-reset.", "REJECT --reject-with tcp-reset"),
-        f"-d {plans.DEAD} -j DROP",
+        named.format("-reset.", f"REJECT {_RESET}"),
+        f"tcp -d {plans.DEAD} -j DROP",
+        f"tcp -d {plans.MUTE} {_LARGE} -j DROP",
+        f"tcp -d {plans.REFUSE} -j REJECT {_RESET}",
     ]
     if spec.anchors == "silent":
-        rules.append(f"-d {plans.ANCHOR_ADDRESSES} -j DROP")
-    if spec.resolvers == "silent":
-        rules += [f"-d {address} --dport 443 -j DROP" for address in plans.PUBLIC_RESOLVERS]
-    return rules
+        rules.append(f"tcp -d {plans.ANCHOR_ADDRESSES} -j DROP")
+    return rules + _resolver_rules(spec)
+
+
+def _resolver_rules(spec: Spec) -> list[str]:
+    """What becomes of packets to public resolvers."""
+    every = tuple(plans.PUBLIC_RESOLVERS)
+    match spec.resolvers:
+        case "silent":
+            return [f"tcp -d {address} --dport 443 -j DROP" for address in every]
+        case "mute":
+            return [f"tcp -d {address} --dport 443 {_LARGE} -j DROP" for address in every]
+        case "refusing":
+            return [f"tcp -d {address} --dport 443 -j REJECT {_RESET}" for address in every]
+        case "one":
+            clear = [f"udp -d {address} -j DROP" for address in every]
+            return clear + [f"tcp -d {address} -j DROP" for address in every if address != _LEFT]
+        case _:
+            return []
 
 
 _ROLES: dict[str, Callable[[Field, Path], None]] = {
