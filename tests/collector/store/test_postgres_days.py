@@ -161,8 +161,12 @@ def test_every_statement_means_the_same_to_divided_tables(postgres: str) -> None
     assert divided(postgres).stdout.startswith("divided by day: raw, served, observation\n")
     assert divided(postgres).stdout.startswith("divided by day: all tables were before\n")
 
+    every_statement_is_planned(postgres)
+
+
+def every_statement_is_planned(url: str) -> None:
     async def plan_all() -> None:
-        async with connected(postgres) as connection:
+        async with connected(url) as connection:
             for name, (text, names) in engine.translated().items():
                 await connection.execute(f"PREPARE {name} AS {text}")
                 nulls = f"({', '.join(['NULL'] * len(names))})" if names else ""
