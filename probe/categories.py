@@ -8,7 +8,6 @@ chooses them. The choice is recorded in the state folder; a configuration or opt
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -125,6 +124,8 @@ def _code(word: str, *, everything: bool = False) -> str:
     code = word.upper()
     if code in NAMES:
         return code
+    from difflib import get_close_matches
+
     if near := get_close_matches(code, NAMES, n=1):
         message = _("there is no category {word}; did you mean {near}?")
         raise CategoryError(message.format(word=ascii(word), near=near[0]))

@@ -11,7 +11,6 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -278,6 +277,8 @@ def merge(layers: Iterable[Layer]) -> Settings:
 
 def _checked(layer: Layer, key: str, value: object) -> object:
     if key not in _FIELDS:
+        from difflib import get_close_matches
+
         near = get_close_matches(key, _FIELDS, n=1)
         hint = (
             _("did you mean {near}?").format(near=near[0])

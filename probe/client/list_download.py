@@ -4,19 +4,23 @@ The server is authenticated like a collector (`endpoint.py`): Mozilla's roots, o
 """
 
 import errno
-import http.client
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from probe.client import endpoint
 from probe.errors import UserError
 from probe.i18n import _
 
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+
 LIMIT = 8 * 1024 * 1024
 SECONDS = 20.0
 _PART = 64 * 1024
+_OK, _NOT_MODIFIED = 200, 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ def fetch_list(
     pin: str | None = None,
 ) -> Download:
     """Return a list unless it still has this ETag, or raise `UserError`."""
+    import http.client  # only a run whose list is due fetches one
+
     deadline = time.monotonic() + seconds
     try:
         server = endpoint.parse(url.partition("?")[0], pin=pin, lab=lab, ca_file=ca_file)
@@ -62,23 +68,21 @@ def fetch_list(
         link.close()
 
 
-def _fetch(
-    link: http.client.HTTPConnection, path: str, etag: str | None, deadline: float
-) -> Download:
+def _fetch(link: "HTTPConnection", path: str, etag: str | None, deadline: float) -> Download:
     headers = {"Accept": "text/csv, text/plain, application/toml", "User-Agent": "qazprobe"}
     if etag is not None:
         headers["If-None-Match"] = etag
     link.request("GET", path, headers=headers)
     with closing(link.getresponse()) as reply:
-        if etag is not None and reply.status == http.client.NOT_MODIFIED:
+        if etag is not None and reply.status == _NOT_MODIFIED:
             return Download(None, etag)
-        if reply.status != http.client.OK:
+        if reply.status != _OK:
             message = _("HTTP status {status}; expected 200 and a list")
             raise UserError(message.format(status=reply.status))
         return Download(_body(reply, deadline), _usable(reply.getheader("ETag")))
 
 
-def _body(reply: http.client.HTTPResponse, deadline: float) -> bytes:
+def _body(reply: "HTTPResponse", deadline: float) -> bytes:
     """Read in parts: a server that sends a byte now and then must not hold up a run."""
     body = bytearray()
     while part := reply.read1(_PART):

@@ -1,6 +1,5 @@
 """The time that signed requests carry: the collector's own, and never the same twice."""
 
-import email.utils
 import re
 import secrets
 from collections.abc import Mapping
@@ -18,13 +17,17 @@ def created(now: float, offset: float | None) -> str:
 def offset_of(headers: Mapping[str, str], now: float) -> float | None:
     """Our clock minus the collector's; None when a response does not say its time.
 
+    The names of headers are in small letters.
+
     A refusal for our clock says it apart, because a proxy may put its own time into the usual
     header.
     """
-    exact = headers.get("Qaz-Time", "")
+    exact = headers.get("qaz-time", "")
     if _UNIX_TIME.fullmatch(exact):
         return now - float(exact)
+    import email.utils  # fifteen modules, for responses that do not say it apart
+
     try:
-        return now - email.utils.parsedate_to_datetime(headers.get("Date", "")).timestamp()
+        return now - email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
     except (ValueError, OverflowError):
         return None

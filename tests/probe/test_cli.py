@@ -202,7 +202,7 @@ def test_the_version_is_said_without_importing_a_library() -> None:
         check=True,
         timeout=20,
     )
-    assert said.stderr.splitlines()[-1] == "['httpx._main', 'probe', 'probe.cli']"
+    assert said.stderr.splitlines()[-1] == "['probe', 'probe.cli']"
 
 
 def test_the_version_on_a_full_disk_is_an_error() -> None:
