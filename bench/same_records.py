@@ -24,7 +24,7 @@ from probe.model import Record
 # Of a run, of a clock, or of how the network cut the bytes.
 _VARYING = frozenset(
     {"id", "run", "started_at", "at", "elapsed", "limit", "bytes_in", "bytes_out", "received_bytes"}
-    | {"ttl", "ip_ttl", "line", "loaded", "rate_samples", "body", "sha256"}
+    | {"ttl", "ip_ttl", "line", "loaded", "rate_samples", "arriving", "peak_gap"}
 )
 
 
@@ -33,7 +33,8 @@ def fields(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for name, item in value.items():
             if name not in _VARYING:
-                yield from fields(item, f"{path}.{name}" if path else str(name))
+                known = "" if path == "certs" else f".{name}"  # of which the names are hashes
+                yield from fields(item, f"{path}{known}".lstrip("."))
     elif isinstance(value, list | tuple):
         yield f"{path}[]", len(value)
         for item in value:
