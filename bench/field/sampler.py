@@ -19,6 +19,7 @@ STAGES = {
     "handshakes": ("probe/net/tls.py", "probe/net/hello.py", "probe/net/server_hello.py"),
     "chains": ("probe/net/chain_verifier.py", "probe/certificates/"),
     "names": ("probe/net/dns.py", "probe/net/datagrams.py", "probe/net/dns_message.py",
+              "probe/net/dns_usual.py", "probe/net/dns_wire.py",
               "probe/net/resolver_connections.py", "probe/net/dns_stream.py"),
     "reading pages": ("probe/net/page_features.py",),
     "asking for pages": ("probe/net/http.py", "probe/net/http1.py", "probe/net/http2.py",
