@@ -9,6 +9,7 @@ The first transmission has an OPT record. A resolver, or a device before it, tha
 record or is silent is asked again without it, and its failure is no answer about the name.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,8 @@ from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagram, Datagrams
 from probe.net.dial import TargetContext
 from probe.net.dns_message import TYPES, Message, as_read, encode_name
-from probe.net.dns_wire import fails_on_edns, query, read
+from probe.net.dns_usual import query
+from probe.net.dns_wire import fails_on_edns, read
 from probe.net.resolver_connections import ResolverConnections, ask_over_tcp
 
 TRANSMISSIONS = 3
@@ -36,6 +38,21 @@ _RCODES = {
 }
 
 
+@dataclass(slots=True)
+class Listening:
+    """Further replies to a question that are awaited while its first reply is in use already."""
+
+    tasks: list[asyncio.Task[tuple[Reply, ...]]] = field(default_factory=list)
+
+    async def complete(self, step: Dns) -> Dns:
+        """The step with all replies."""
+        for task in self.tasks:
+            replies = await task
+            if replies[:1] == step.replies[:1]:
+                return structs.replace(step, replies=replies)
+        return step
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A query and its resolver.
@@ -44,6 +61,7 @@ class Question:
         ttl: Limits the IP TTL of queries over UDP.
         local_port: Where they are sent from; None: any port.
         edns: Whether the first transmission has an OPT record.
+        listening: Takes what comes after the first reply over UDP; None: it is awaited.
     """
 
     name: str
@@ -52,6 +70,7 @@ class Question:
     ttl: int | None = None
     edns: bool = True
     local_port: int | None = None
+    listening: Listening | None = None
 
     def wire(self, id_: int, *, edns: bool) -> bytes:
         """The query as it is sent."""
@@ -204,14 +223,17 @@ async def _over_udp(
         if attempted is None:
             return DnsResult(at, failure=opened.failure, detail=opened.detail)
         first = await _first(attempted, limit)
-    try:
-        # Listening sends nothing, so the slot is released already.
-        if attempted.kept:
-            soonest = attempted.kept[0][1].at
-            target.session.timeouts.lookups.add(soonest)
-            await attempt(attempted.listen(), limit=target.session.timeouts.listening(soonest))
-    finally:
+    # Listening sends nothing, so the slot is released already.
+    if not attempted.kept:
         attempted.sock.close()
+    else:
+        soonest = attempted.kept[0][1].at
+        target.session.timeouts.lookups.add(soonest)
+        listening = _listen(attempted, target.session.timeouts.listening(soonest))
+        if question.listening is None or attempted.kept[0][0].truncated:
+            await listening
+        else:
+            question.listening.tasks.append(asyncio.create_task(listening))
     travel = _travel(attempted)
     if not attempted.kept:
         failure = attempted.mismatch or first.failure
@@ -225,6 +247,15 @@ async def _over_udp(
         return await _again_over_tcp(target, attempted, first.elapsed, limit)
     result = _result(at, question, attempted.kept, first.elapsed)
     return replace(result, travel=travel, edns_failed=attempted.edns_failed)
+
+
+async def _listen(attempted: _UdpQuery, limit: float) -> tuple[Reply, ...]:
+    """Await further replies, then close the socket; all replies."""
+    try:
+        await attempt(attempted.listen(), limit=limit)
+    finally:
+        attempted.sock.close()
+    return tuple(reply for _, reply in attempted.kept)
 
 
 def _travel(attempted: _UdpQuery) -> Travel | None:

@@ -85,7 +85,7 @@ def parse(wire: bytes) -> Message | None:
     head = (id_, bool(flags & 0x8000), bool(flags & 0x0200), flags & 0x000F)
     try:
         name, type_, at = _question(wire, questions)
-    except _MalformedError:
+    except MalformedError:
         return Message(*head, whole=False)
     return _answers(wire, at, count, Message(*head, name=name, type=type_))
 
@@ -99,7 +99,7 @@ class _ResourceRecord(NamedTuple):
     data: bytes
 
 
-class _MalformedError(Exception):
+class MalformedError(ValueError):
     """The rest of the message cannot be parsed."""
 
 
@@ -110,10 +110,10 @@ def _question(wire: bytes, count: int) -> tuple[str | None, int | None, int]:
     at = _HEADER.size
     for number in range(count):
         if number >= 4:
-            raise _MalformedError
-        asked, at = _name(wire, at)
+            raise MalformedError
+        asked, at = name_at(wire, at)
         if at + 4 > len(wire):
-            raise _MalformedError
+            raise MalformedError
         if number == 0:
             name, type_ = asked, int.from_bytes(wire[at : at + 2], "big")
         at += 4
@@ -131,7 +131,7 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
         for record in _records(wire, at, count):
             types.add(record.type)
             if record.type == _CNAME:
-                cnames.append(_name(wire, record.at)[0])
+                cnames.append(name_at(wire, record.at)[0])
             elif record.type in _SERVICES:
                 alpn.update(dict.fromkeys(_alpn_protocols(record.data)))
             elif (record.type, len(record.data)) in _ADDRESSES:
@@ -139,7 +139,7 @@ def _answers(wire: bytes, at: int, count: int, message: Message) -> Message:
                     socket.inet_ntop(_ADDRESSES[record.type, len(record.data)], record.data)
                 )
                 ttl.append(max(0, record.ttl))
-    except _MalformedError:
+    except MalformedError:
         whole = False
     return replace(
         message,
@@ -160,14 +160,14 @@ def _records(wire: bytes, at: int, count: int) -> Iterator[_ResourceRecord]:
     """
     found = 0
     while found < min(count, MOST_RECORDS):
-        at = _skip_name(wire, at)
+        at = skip_name(wire, at)
         if at + _FIXED.size > len(wire):
-            raise _MalformedError
+            raise MalformedError
         type_, _class, ttl, length = _FIXED.unpack_from(wire, at)
         at += _FIXED.size
         data = wire[at : at + length]
         if len(data) != length:
-            raise _MalformedError
+            raise MalformedError
         if type_ != _OPT:
             found += 1
             yield _ResourceRecord(type_, ttl, at, data)
@@ -176,13 +176,13 @@ def _records(wire: bytes, at: int, count: int) -> Iterator[_ResourceRecord]:
 
 def _alpn_protocols(data: bytes) -> Iterator[str]:
     """The ALPN protocols in an HTTPS record's data: priority, name, then keys (RFC 9460)."""
-    at = _skip_name(data, 2)
+    at = skip_name(data, 2)
     while at + 4 <= len(data):
         key, length = struct.unpack_from("!HH", data, at)
         value = data[at + 4 : at + 4 + length]
         at += 4 + length
         if len(value) != length:
-            raise _MalformedError
+            raise MalformedError
         if key == _ALPN:
             yield from _protocols(value)
 
@@ -192,12 +192,13 @@ def _protocols(value: bytes) -> Iterator[str]:
     while at < len(value):
         name = value[at + 1 : at + 1 + value[at]]
         if not name or len(name) != value[at]:
-            raise _MalformedError
+            raise MalformedError
         at += 1 + len(name)
         yield text(name)
 
 
-def _skip_name(wire: bytes, at: int) -> int:
+def skip_name(wire: bytes, at: int) -> int:
+    """The offset after the name at `at`; raises `MalformedError`."""
     for _ in range(_LABELS):
         if at >= len(wire):
             break
@@ -209,32 +210,32 @@ def _skip_name(wire: bytes, at: int) -> int:
         if length >= 0x40:
             break
         at += 1 + length
-    raise _MalformedError
+    raise MalformedError
 
 
-def _name(wire: bytes, at: int) -> tuple[str, int]:
-    """The name at `at`, and the offset after it."""
-    end = _skip_name(wire, at)
+def name_at(wire: bytes, at: int) -> tuple[str, int]:
+    """The name at `at`, and the offset after it; raises `MalformedError`."""
+    end = skip_name(wire, at)
     labels: list[str] = []
     size, lowest = 0, at
     while True:
         if at >= len(wire):
-            raise _MalformedError
+            raise MalformedError
         length = wire[at]
         if length == 0:
             return ".".join(labels), end
         if length >= 0x40:
             if length < 0xC0 or at + 2 > len(wire):
-                raise _MalformedError
+                raise MalformedError
             at = int.from_bytes(wire[at : at + 2], "big") & 0x3FFF
             if at >= lowest:  # only backwards, so that the loop ends
-                raise _MalformedError
+                raise MalformedError
             lowest = at
             continue
         label = wire[at + 1 : at + 1 + length]
         size += 1 + length
         if len(label) != length or size > _NAME:
-            raise _MalformedError
+            raise MalformedError
         labels.append(text(label))
         at += 1 + length
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from probe.failure import Failure
 from probe.net.attempt import NetworkEvent
-from probe.net.dns_wire import query
+from probe.net.dns_usual import query
 from probe.net.http1 import Http1
 from probe.net.http2 import Http2
 from probe.net.http_response import Headers, HttpResponse

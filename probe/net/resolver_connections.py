@@ -26,7 +26,7 @@ from probe.net.dns_stream import (
     framed,
     take_framed,
 )
-from probe.net.dns_wire import query
+from probe.net.dns_usual import query
 from probe.net.stream import connect
 from probe.net.tls import TlsStream
 

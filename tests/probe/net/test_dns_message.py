@@ -9,10 +9,12 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
+from probe.net import dns_wire
 from probe.net.dns_message import Message, encode_name, parse
-from probe.net.dns_wire import query, read as read_wire
+from probe.net.dns_usual import query, read_usual
+from probe.net.dns_wire import read as read_wire, read_any
 
 NAME = "site.example"
 
@@ -175,3 +177,88 @@ def test_the_data_of_an_https_record_may_be_anything(data: bytes) -> None:
     head = struct.pack("!HHHHHH", 7, 0x8180, 1, 1, 0, 0)
     record = struct.pack("!HHHIH", 0xC00C, 65, 1, 300, len(data)) + data
     assert parse(head + wire[12:] + record) is not None
+
+
+@pytest.mark.parametrize("type_", ["A", "AAAA", "HTTPS"])
+@pytest.mark.parametrize(("edns", "nsid"), [(True, True), (True, False), (False, False)])
+@pytest.mark.parametrize("name", [NAME, "xn--80ak6aa92e.example.", "_x.a-b.Example"])
+def test_a_query_is_what_dnspython_would_send(
+    name: str,
+    type_: str,
+    edns: bool,  # noqa: FBT001 - a column of the table
+    nsid: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    option = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
+    made = dns.message.make_query(
+        name,
+        type_,
+        use_edns=0 if edns else False,
+        payload=1232,
+        options=[option] if nsid else None,
+        flags=dns.flags.RD | dns.flags.AD,
+        id=4711,
+    )
+    assert query(4711, name, type_, edns=edns, nsid=nsid) == made.to_wire()
+
+
+_DATA = {
+    "A": "192.0.2.1",
+    "AAAA": "2001:db8::1",
+    "CNAME": "edge.cdn.example.",
+    "HTTPS": "1 . alpn=h2",
+    "TXT": "text",
+}
+_SOA = "ns.example. root.example. 1 2 3 4 5"
+_OPTIONS: list[list[dns.edns.Option]] = [
+    [],
+    [dns.edns.NSIDOption(b"gpdns-fra")],
+    [dns.edns.NSIDOption(b"\xff\x00")],
+    [dns.edns.EDEOption(dns.edns.EDECode.CENSORED, "court order")],
+]
+
+
+@given(
+    kinds=st.lists(st.sampled_from(sorted(_DATA)), max_size=4),
+    options=st.none() | st.sampled_from(_OPTIONS),
+    rcode=st.sampled_from([0, 0, 2, 3, 16]),
+    authority=st.booleans(),
+    junk=st.lists(st.tuples(st.integers(0, 300), st.binary(min_size=1, max_size=2)), max_size=2),
+    cut=st.none() | st.integers(0, 200),
+)
+@settings(max_examples=300)
+def test_the_usual_reply_is_read_as_any_is(
+    *,
+    kinds: list[str],
+    options: list[dns.edns.Option] | None,
+    rcode: int,
+    authority: bool,
+    junk: list[tuple[int, bytes]],
+    cut: int | None,
+) -> None:
+    message = dns.message.make_response(dns.message.make_query(NAME, "A", id=7))
+    if options is not None:
+        message.use_edns(0, options=options)
+    message.set_rcode(dns.rcode.Rcode(rcode if options is not None else rcode & 15))
+    for kind in kinds:
+        message.answer.append(dns.rrset.from_text(f"{NAME}.", 300, "IN", kind, _DATA[kind]))
+    if authority:
+        message.authority.append(dns.rrset.from_text("example.", 60, "IN", "SOA", _SOA))
+    wire = bytearray(message.to_wire())
+    for at, octets in junk:
+        wire[at % len(wire) : at % len(wire) + len(octets)] = octets
+    found = read_usual(bytes(wire[:cut]))
+    assert found in (None, read_any(bytes(wire[:cut])))
+
+
+def test_the_usual_reply_needs_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+    monkeypatch.setattr(dns_wire, "read_any", asked.append)
+    addresses = reply((NAME, "CNAME", "a.example."), ("a.example.", "A", "192.0.2.1"))
+    no_data = dns.message.from_wire(reply())
+    no_data.authority.append(dns.rrset.from_text("example.", 60, "IN", "SOA", _SOA))
+    no_data.use_edns(0, options=[dns.edns.NSIDOption(b"ams")])
+    for wire in (addresses, reply(rcode=3), no_data.to_wire()):
+        assert read_wire(wire) is not None
+    assert not asked
+    dns_wire.read(reply((NAME, "HTTPS", "1 . alpn=h2")))
+    assert len(asked) == 1
