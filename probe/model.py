@@ -363,7 +363,8 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
 
     Attributes:
         arm: A target's name at a neutral server, B control name there, C target's name at the
-            target's address, D another name there, L the line itself.
+            target's address, D another name there, E and F as A and B, later in a connection, L
+            the line itself.
         pair: Which pair of the sequence, from 1; 0 for a longer transfer outside the sequence.
         host: The Host header.
         protocol: `http`: one request to a bulk server or a target. `ndt7`: a test of a server that
@@ -373,6 +374,8 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
         wire_bytes: Ciphertext bytes of the whole connection, handshake included.
         ended: `full`, `cap` (time limit), `stall`, `eof`, `reset`, `error`; `budget` if it was not
             started because the day's byte quota was used up.
+        held: Seconds from the request on in which the probe read slowly on purpose, to see limits
+            that begin later.
         rate: Plateau, bytes per second, or None.
         stalled_at: Ciphertext bytes received when it stalled, or None.
         cpu_seconds: Processor time of the transfer: a slow machine is not a slow network.
@@ -382,7 +385,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     address: bounds.Address
     port: bounds.Port
     sni: bounds.Name | None = None
-    arm: Literal["A", "B", "C", "D", "L"]
+    arm: Literal["A", "B", "C", "D", "E", "F", "L"]
     pair: bounds.Tries
     direction: Literal["down", "up"] = "down"
     host: bounds.Name | None = None
@@ -395,6 +398,7 @@ class Transfer(Base, frozen=True, kw_only=True, tag_field="op", tag="transfer"):
     connect_seconds: bounds.Duration | None = None
     handshake_seconds: bounds.Duration | None = None
     first_byte_seconds: bounds.Duration | None = None
+    held: bounds.Duration = 0.0
     rate: bounds.Rate | None = None
     longest_gap: bounds.Duration | None = None
     stalled_at: bounds.Size | None = None

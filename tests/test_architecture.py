@@ -175,6 +175,7 @@ RULE_PREFIXES = {
     "http_pages": {"http"},
     "ok": {"ok", "refused", "down"},
     "services_blocked": {"services"},
+    "throttle_cleared": {"throttle"},
     "tls_interception": {"tls"},
     "trace": {"path"},
     "unclear": {"unclear", "note"},

@@ -17,10 +17,10 @@ from statistics import median
 from typing import TypeVar
 
 from probe.analysis.cross_traffic import explains, starved
+from probe.analysis.later_half import later_half
 from probe.analysis.statistics import hodges_lehmann_ratio, mann_whitney_p, mann_whitney_u
 from probe.failure import Failure
 from probe.model import Transfer
-from probe.transfer_rate import arrivals
 
 A = TypeVar("A")
 
@@ -33,9 +33,6 @@ PAIRS_CHECKED, U_CHECKED = 7, 7
 SPARE_PAIRS = 2
 PAIRS_AT_MOST = PAIRS_CHECKED + SPARE_PAIRS
 SUSPECTED, STRONG, EXTREME = 1 / 2, 1 / 3, 1 / 10
-# Rates are computed from the bytes after this share of a transfer: a policer first lets up to two
-# seconds of its rate through, which made a limit of 512 kbit/s look like 900.
-BURST_SHARE = 1 / 2
 FREEZE_BYTES = 64 * 1024
 FREEZE_SECONDS = 5.0
 # Half an object in less than this time is fifteen times as fast as any limit that it can show, so
@@ -131,24 +128,8 @@ def rate(transfer: Transfer, *, shortest: float = SHORTEST) -> float | None:
 
     `shortest` is the least time, in seconds, that this half counts as having taken.
     """
-    if transfer.ended not in {"full", "cap", "stall"} or not transfer.samples:
-        return None
-    down = transfer.direction == "down"  # the kernel counts the segments that come, not those sent
-    seen = arrivals(transfer.samples, transfer.segment_bytes if down else None)
-    first, (end, came) = seen[0], seen[-1]
-    first = next((point for point in seen if point[1] > first[1]), first)
-    if came <= first[1]:  # all in one read, or nothing at all
-        first = seen[0]
-    middle = first[1] + BURST_SHARE * (came - first[1])
-    return max(came - middle, 1) / max(end - _when(seen, middle), shortest)
-
-
-def _when(seen: Sequence[tuple[float, float]], mark: float) -> float:
-    """The time at which so many bytes had come, interpolated between two samples."""
-    for (before, had), (after, has) in pairwise(seen):
-        if had < mark <= has:
-            return before + (after - before) * (mark - had) / (has - had)
-    return seen[0][0]
+    half = later_half(transfer)
+    return None if half is None else max(half.size, 1) / max(half.ends - half.begins, shortest)
 
 
 def detectable(transfers: Sequence[Transfer]) -> float:
@@ -170,7 +151,7 @@ def sane(transfer: Transfer) -> bool:
     counts += [transfer.segment_bytes or 0, transfer.pair, transfer.other_bytes or 0]
     trips = [t for s in transfer.samples for t in (s.rcv_rtt, s.min_rtt) if t is not None]
     seconds = [*times, *trips, transfer.elapsed, transfer.longest_gap or 0.0]
-    seconds.append(transfer.cpu_seconds or 0.0)
+    seconds += [transfer.cpu_seconds or 0.0, transfer.held]
     fits = all(0 <= n < 2**53 for n in counts) and all(0 <= at < 1e6 for at in seconds)
     return fits and all(a <= b for a, b in pairwise(times))
 

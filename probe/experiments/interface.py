@@ -55,6 +55,7 @@ class Task:
         controls: What controls saw lately; their addresses are worth trying from here.
         references: Reference sites, best first; empty in the first sweep.
         profile: `quick`, `full` or `watch`.
+        suspected: This target drew suspicion before, in this run or in an earlier one.
         options: Experiment-specific settings from the configuration.
         only_compares: Called when all that a measurement still awaits is comparisons, which should
             hold up no other target.
@@ -67,6 +68,7 @@ class Task:
     controls: tuple[Control, ...] = ()
     references: tuple[Reference, ...] = ()
     profile: str = "full"
+    suspected: bool = False
     options: Mapping[str, object] = field(default_factory=dict)
     only_compares: Callable[[], None] = nothing
 
@@ -115,6 +117,14 @@ class Net(Protocol):
 
     def safe(self, address: str) -> bool:
         """Whether this address may be dialled at all (global, or this is a laboratory)."""
+
+
+@runtime_checkable
+class EarlyDnsNet(Protocol):
+    """A net that gives an answer while further replies to the same query are awaited."""
+
+    async def early_dns(self, query: DnsQuery) -> tuple[Dns, Awaitable[Dns]]:
+        """The step as of the first reply, and the whole one, which has further replies."""
 
 
 @runtime_checkable

@@ -6,6 +6,10 @@ C) from the target's own address. Where that is slow, or where there is no bulk 
 compare the target's name with another one at the target's own address: weaker evidence, because
 the server may treat its names differently. A bulk server that is out of reach, or that does not
 prove its key, is not used.
+
+Where the names are equally fast, arms E and F compare them once more, later in a connection: some
+limits begin after seconds, or after hundreds of kilobytes. This costs more bytes, so candidates get
+it while most of the day's quota is left, and targets that drew suspicion while any of it is.
 """
 
 from dataclasses import replace
@@ -19,6 +23,7 @@ from probe.analysis.paired_test import (
     order,
     out_of_reach,
     pair_up,
+    rate,
 )
 from probe.compare import is_address
 from probe.experiments.interface import Experiment, FollowUp, Net, Share, Task
@@ -27,6 +32,7 @@ from probe.experiments.option import FLAG, one_of, whole
 from probe.experiments.step_log import StepLog
 from probe.experiments.throughput import (
     BULK,
+    LATE,
     TIERS,
     TransferPlan,
     TransferRunner,
@@ -46,6 +52,10 @@ REDIRECTS = 2
 # A device that resets us by the name leaves the connection open at the bulk server, for ten seconds
 # and of four connections a client: the next name must not meet that limit.
 LEFT_OPEN_SECONDS = 3.0
+# On a slower line a later comparison takes long and shows few limits, bytes a second.
+FAST = 250_000
+# What later comparisons of mere candidates leave of a day's quota: room to compare the others.
+KEPT = 3 / 4
 _PURPOSE = "throttle-candidate"
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SLOWER = frozenset({PairState.SUSPECTED, PairState.STRONG, PairState.EXTREME})
@@ -70,7 +80,24 @@ async def measure(task: Task, net: Net) -> Steps:
         await _compare_own_address(runner)
     elif found.state in {PairState.OK, PairState.SLOW_BOTH} and own_too:
         await _compare_own_address(runner, found)
+    if _looks_later(runner, found):
+        later = replace(tested, arm="E", tier=LATE)
+        await _compare(runner, later, replace(later, arm="F", sni=control.sni))
     return runner.log.steps
+
+
+def _looks_later(runner: TransferRunner, found: Judgement) -> bool:
+    """Nothing was found, the line is fast enough to look later, and the bytes can be spared."""
+    if found.state is not PairState.OK:
+        return False
+    task = runner.task
+    chosen = task.options.get("later")
+    if isinstance(chosen, bool):
+        return chosen
+    fast = all((rate(step) or 0.0) >= FAST for step in found.control)
+    beside = 0.0 if task.suspected else KEPT
+    affordable = tier_of(task) != TIERS["metered"] and runner.affords(LATE, 2, beside=beside)
+    return fast and affordable
 
 
 def _sni(name: str) -> str | None:
@@ -87,10 +114,10 @@ async def _compare(
         done = len(pair_up(runner.transfers, tested.arm, control.arm))
         for arm in order(done, tested.arm, control.arm):
             step = await runner.run(replace(plans[arm], pair=done + 1))
-            if arm == "A" and _left_open(step):
+            if arm in {"A", "E"} and _left_open(step):
                 await runner.net.pause(LEFT_OPEN_SECONDS)
         found = judge_pairs(runner.transfers, tested.arm, control.arm)
-    if found.state in _SLOWER:
+    if found.state in _SLOWER and not tested.tier.hold:
         # A slowed flow costs few bytes, and ten seconds of it show its plateau and the limiter.
         await runner.run(replace(tested, tier=TIERS["deep"]))
     return found
@@ -210,6 +237,7 @@ EXPERIMENT = Experiment(
         "unmetered": FLAG,
         "tier": one_of(*TIERS),
         "own_address": FLAG,
+        "later": FLAG,
         "bulk": BULK,
     },
 )

@@ -19,7 +19,7 @@ from probe.experiments.step_log import StepLog
 from probe.model import Role, Transfer
 from probe.ordering import keyed
 
-Arm = Literal["A", "B", "C", "D", "L"]
+Arm = Literal["A", "B", "C", "D", "E", "F", "L"]
 # A server that was out of reach this often in a row is given up: once may be a moment of loss.
 STRIKES = 2
 # Handshake, headers and retransmissions of one transfer, besides its object, bytes.
@@ -29,16 +29,22 @@ ROLES: Mapping[Arm, Role] = {
     "B": Role.NEUTRAL,
     "C": Role.TARGET,
     "D": Role.HARMLESS,
+    "E": Role.NEUTRAL,
+    "F": Role.NEUTRAL,
     "L": Role.NEUTRAL,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TransferTier:
-    """How much one transfer may cost; it can show limits up to about 8/3 of `size` bit/s."""
+    """How much one transfer may cost; it can show limits up to about 8/3 of `size` bit/s.
+
+    For `hold` seconds next to nothing is read, so that a limit that begins later shows as well.
+    """
 
     size: int
     cap: float
+    hold: float = 0.0
 
 
 TIERS: Mapping[str, TransferTier] = {
@@ -46,6 +52,8 @@ TIERS: Mapping[str, TransferTier] = {
     "normal": TransferTier(256 * 1024, 6.0),
     "deep": TransferTier(1024 * 1024, 10.0),
 }
+# Half of it is beyond 300 KB, and all but its first packets beyond 3 s of the connection.
+LATE = TransferTier(640 * 1024, 10.0, 4.0)
 # The profiles `quick` and `watch` are those of a phone's data plan.
 _BY_PROFILE = {"quick": "metered", "watch": "metered", "full": "normal"}
 
@@ -53,8 +61,8 @@ _BY_PROFILE = {"quick": "metered", "watch": "metered", "full": "normal"}
 class TransferQuota(Protocol):
     """The day's byte quota (`probe.runner.daily_quota.DailyQuota`)."""
 
-    def affords(self, size: int) -> bool:
-        """Whether a transfer of this many bytes may begin."""
+    def affords(self, size: int, *, beside: float = 0.0) -> bool:
+        """Whether a transfer of this many bytes may begin, which leaves this share of the day's."""
 
     def spend(self, size: int) -> None:
         """Note what a transfer really cost."""
@@ -120,6 +128,11 @@ class TransferRunner:
         """Every transfer of this record so far."""
         return tuple(step for step in self.log.steps if isinstance(step, Transfer))
 
+    def affords(self, tier: TransferTier, count: int, *, beside: float) -> bool:
+        """Whether so many transfers leave this share of the day's quota; without one, never."""
+        size = count * (tier.size + OVERHEAD)
+        return self._quota is not None and self._quota.affords(size, beside=beside)
+
     async def run(self, plan: TransferPlan) -> Transfer:
         """Make one transfer, or record that the quota does not allow it."""
         server, size = plan.server, plan.tier.size
@@ -146,6 +159,7 @@ class TransferRunner:
                 host=plan.host,
                 pin=server.pin,
                 cap=plan.tier.cap,
+                hold=plan.tier.hold,
                 direction=plan.direction,
                 dialogue=plan.dialogue,
             )

@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 import threading
-from time import monotonic, thread_time
+from time import monotonic, sleep, thread_time
 from typing import Literal
 
 from probe.experiments.operations import TransferDialogue, TransferRequest
@@ -20,6 +20,7 @@ from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import interface_counters, tcp_info
 from probe.net.attempt import NetworkEvent, classify
+from probe.net.hold import Hold
 from probe.net.sampling import TICK, Samples
 from probe.net.stream import socket_address
 from probe.net.transfer_response import HttpTransfer
@@ -59,6 +60,7 @@ class _TimedTransfer:
         self.origin = origin
         self.cancelled = cancelled
         self.samples = Samples()
+        self.hold = Hold(request.hold) if request.hold else None
         self.response: TransferDialogue = request.dialogue or HttpTransfer(request)
         self.wire_in = 0
         self.wire_out = 0
@@ -107,12 +109,12 @@ class _TimedTransfer:
 
     # -- moving bytes ----------------------------------------------------------------------
 
-    def _pull(self) -> int:
+    def _pull(self, most: int = READ) -> int:
         """Read for at most one tick; return the number of bytes."""
         if self.cancelled.is_set():
             raise _Cancelled
         try:
-            data = self.socket.recv(READ)
+            data = self.socket.recv(most)
         except TimeoutError:
             return 0
         if not data:
@@ -166,10 +168,12 @@ class _TimedTransfer:
 
     def download(self) -> TransferEnd:
         """Receive until the response is complete, the cap is reached, or the transfer stalls."""
-        self.samples.wire = self.wire_in
+        self.samples.wire = before = self.wire_in
         self.samples.take(0.0, self.socket)
+        if self.hold is not None:
+            self.samples.spacing = self.hold.spacing
         while True:
-            arrived = self._pull_or_close()
+            arrived = self._read_some(self.hold, before) if self.hold else self._pull_or_close()
             at = monotonic() - self.asked_at
             if arrived:
                 self._arrived(at)
@@ -182,6 +186,19 @@ class _TimedTransfer:
             ended = self._end_after_cap(at, arrived=arrived > 0)
             if ended:
                 return ended
+
+    def _read_some(self, hold: Hold, before: int) -> int:
+        """Read no more than what is allowed; when everything is, take a sample and go on so."""
+        at = monotonic() - self.asked_at
+        if hold.over(at):
+            self.hold = None
+            self.samples.spacing = TICK
+            self.samples.take(at, self.socket)
+            return self._pull_or_close()
+        allowed = hold.allowed(at, self.wire_in - before)
+        if not allowed:
+            sleep(TICK)
+        return self._pull_or_close(allowed) if allowed else 0
 
     def _reply(self) -> None:
         """Send what the dialogue has to say during a download."""
@@ -197,10 +214,10 @@ class _TimedTransfer:
             raise NetworkEvent(Failure.EOF, "CLOSED_EARLY")
         return "cap"
 
-    def _pull_or_close(self) -> int:
+    def _pull_or_close(self, most: int = READ) -> int:
         """Like `_pull`, but a FIN after a complete response is no error."""
         try:
-            return self._pull()
+            return self._pull(most)
         except NetworkEvent:
             self._decrypt()
             if self.response.whole:
@@ -307,6 +324,7 @@ def _step(
     request, samples = timed.request, timed.samples
     down = request.direction == "down"
     kept = tuple(samples.kept)
+    settled = tuple(sample for sample in kept if sample.at >= request.hold)
     taken = request.size if ended == "full" else min(samples.wire, request.size)
     return Transfer(
         address=request.address,
@@ -325,7 +343,8 @@ def _step(
         connect_seconds=timed.connect_seconds,
         handshake_seconds=timed.handshake_seconds,
         first_byte_seconds=timed.first_byte_seconds,
-        rate=plateau(kept, samples.segment_bytes if down else None),
+        held=request.hold,
+        rate=plateau(settled, samples.segment_bytes if down else None),
         longest_gap=samples.longest_gap if kept else None,
         stalled_at=samples.received_bytes() if ended == "stall" else None,
         segment_bytes=samples.segment_bytes,

@@ -33,6 +33,7 @@ READING_ORDER = (
     "services_blocked",
     "tcp",
     "throttle",
+    "throttle_cleared",
     "frozen",
     "tls",
     "mitm",

@@ -1,18 +1,17 @@
 """Rules on throttling, from pairs of transfers that differ in the name alone.
 
-Two comparisons may be in a record: names at a neutral server (arms A and B), where nothing but the
-name differs, and names at the target's own address (C and D), which the server itself may treat
-differently. The first is proof; the second is weaker, and its reasons say so.
+Three comparisons may be in a record: names at a neutral server (arms A and B), where nothing but
+the name differs, the same later in a connection (E and F), and names at the target's own address (C
+and D), which the server itself may treat differently. The last is weaker, and its reasons say so.
 """
 
 from collections.abc import Mapping, Sequence
 
 from probe.analysis.confirmation import again, suspected_before
 from probe.analysis.evidence import Evidence
-from probe.analysis.neutral_rate import outruns, vouched_for
+from probe.analysis.neutral_rate import vouched_for
 from probe.analysis.once import once
 from probe.analysis.paired_test import (
-    SUSPECTED,
     Judgement,
     PairState,
     froze,
@@ -22,6 +21,7 @@ from probe.analysis.paired_test import (
     sane,
 )
 from probe.analysis.plateau import burst, limiter
+from probe.analysis.unseen_limits import unseen_limits
 from probe.model import Mechanism, Outcome, Transfer
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.transfer_rate import plateau
@@ -35,7 +35,7 @@ _BY_LIMITER: Mapping[str, Mechanism] = {
 }
 _BY_NAME = {PairState.STRONG: 0.8, PairState.EXTREME: 0.9}
 _THERE = {PairState.STRONG: 0.6, PairState.EXTREME: 0.7}
-_FINE = frozenset({PairState.OK, PairState.SLOW_BOTH})
+FINE = frozenset({PairState.OK, PairState.SLOW_BOTH})
 
 
 @once
@@ -54,6 +54,12 @@ def by_name(e: Evidence) -> Judgement:
 def there(e: Evidence) -> Judgement:
     """The comparison at the target's own address."""
     return judge_pairs(transfers(e), "C", "D")
+
+
+@once
+def later(e: Evidence) -> Judgement:
+    """The comparison at the neutral server, after seconds and hundreds of kilobytes."""
+    return judge_pairs(transfers(e), "E", "F")
 
 
 def mechanism(found: Judgement, every: Sequence[Transfer]) -> Mechanism:
@@ -75,8 +81,10 @@ def _numbers(found: Judgement, every: Sequence[Transfer]) -> str:
     longest = max(
         (t for t in every if t.arm == arm), key=lambda t: t.samples[-1].at if t.samples else 0.0
     )
-    settled = plateau(longest.samples, longest.segment_bytes)
-    let_through = burst(longest.samples, settled)
+    at_speed = tuple(sample for sample in longest.samples if sample.at >= longest.held)
+    settled = plateau(at_speed, longest.segment_bytes)
+    # What waited while the transfer was held comes at once.
+    let_through = None if longest.held else burst(at_speed, settled)
     pairs = len(found.pairs)
     parts = [
         f"{found.ratio:.2f} of the other name's rate in {pairs} pairs"
@@ -130,6 +138,33 @@ def this_name_is_slow(e: Evidence) -> Finding | None:
 
 
 @rule(
+    "throttle.this_name_is_slow_later",
+    Tier.ACCUSED,
+    Outcome.THROTTLED,
+    Mechanism.THROTTLE_SLOW,
+    excludes={
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
+    },
+)
+def this_name_is_slow_later(e: Evidence) -> Finding | None:
+    """At one neutral server this name is slow later in a connection, and another name is not."""
+    found = later(e)
+    if not found.pairs:
+        return None
+    unseen = unseen_limits(by_name(e))
+    size, seconds = f"{round(unseen.size / 1000)} kB", f"{unseen.seconds:.2g}"
+    sentence = (
+        "At one neutral server, where nothing but the name differs, this name is not slow in the "
+        f"first {size} and {seconds} s of a connection. Later it gets {{numbers}}; {{state}} "
+        "{runs}."
+    )
+    return _slowed(e, found, _BY_NAME, sentence)
+
+
+@rule(
     "throttle.this_name_is_slow_there",
     Tier.ACCUSED,
     Outcome.THROTTLED,
@@ -172,7 +207,7 @@ def _same_host(found: Judgement) -> bool:
 )
 def this_name_freezes(e: Evidence) -> Finding | None:
     """Transfers with this name freeze after a few kilobytes, and with another name they do not."""
-    for found, confidence in ((by_name(e), 0.95), (there(e), 0.8)):
+    for found, confidence in ((by_name(e), 0.95), (later(e), 0.95), (there(e), 0.8)):
         if found.state is PairState.FREEZE:
             stopped = [t for t in found.tested if froze(t)]
             at = ", ".join(str(t.stalled_at) for t in stopped)
@@ -197,7 +232,7 @@ def this_name_freezes(e: Evidence) -> Finding | None:
 )
 def this_name_breaks(e: Evidence) -> Finding | None:
     """Connections that offer this name fail, and those that offer another name never do."""
-    for found, confidence in ((by_name(e), 0.9), (there(e), 0.8)):
+    for found, confidence in ((by_name(e), 0.9), (later(e), 0.9), (there(e), 0.8)):
         if found.state is PairState.BLOCKED:
             how = dict.fromkeys(_mechanism_of(t) for t in found.tested if t.failure)
             named = tuple(m for m in how if m is not None)
@@ -234,26 +269,7 @@ _FETCHING: Mapping[str, Mechanism] = {
 }
 
 
-@rule("throttle.not_this_name", Tier.LIKELY, Outcome.OK)
-def not_this_name(e: Evidence) -> Finding | None:
-    """At one neutral server this name is as fast as another name."""
-    found = by_name(e)
-    if found.state not in _FINE or not _own_fine(e, found):
-        return None
-    limit = _detectable_limit(found)
-    reason = f"This name is as fast as another name; a limit above {limit} is not detectable."
-    if found.state is PairState.SLOW_BOTH:
-        elsewhere = any(t.arm in {"C", "D"} and outruns(t, found) for t in transfers(e))
-        slow = (
-            "Both names are equally slow at the neutral server only: that server is slow."
-            if elsewhere
-            else "Both names are equally slow: the connection or that server is slow."
-        )
-        reason = f"{slow} {reason}"
-    return Finding((*found.tested, *found.control), 0.9, reason=reason)
-
-
-def _own_fine(e: Evidence, found: Judgement) -> bool:
+def own_fine(e: Evidence, found: Judgement) -> bool:
     """The comparison at the target's own address, if there is one, does not contradict this."""
     own = [t for t in transfers(e) if t.arm == "C" and t.ended != "budget"]
     if not own or there(e).state is PairState.OK:
@@ -261,29 +277,7 @@ def _own_fine(e: Evidence, found: Judgement) -> bool:
     return vouched_for(own[0], found)
 
 
-@rule("throttle.not_this_name_there", Tier.LIKELY, Outcome.OK)
-def not_this_name_there(e: Evidence) -> Finding | None:
-    """At its own address this name is as fast as another name: weaker evidence."""
-    found = there(e)
-    if found.state is not PairState.OK or not _no_neutral(e):
-        return None
-    reason = (
-        "At its own address this name is as fast as another name; a limit above "
-        f"{_detectable_limit(found)}, or a limit on the address itself, is not detectable."
-    )
-    return Finding((*found.tested, *found.control), 0.7, reason=reason)
-
-
-def _detectable_limit(found: Judgement) -> str:
-    """The fastest detectable limit, by the object's size and by half of the control's rate.
-
-    An object that came incomplete has no size to go by.
-    """
-    halves = [SUSPECTED * (rate(t) or 0.0) for t in found.control]
-    return kbits(min([found.detectable, *halves] if found.detectable else halves))
-
-
-def _no_neutral(e: Evidence) -> bool:
+def no_neutral(e: Evidence) -> bool:
     """The comparison at the neutral server is missing."""
     found = by_name(e)
     return not found.pairs or out_of_reach(found)
@@ -293,7 +287,7 @@ def _no_neutral(e: Evidence) -> bool:
 def slow_for_both_there(e: Evidence) -> Finding | None:
     """Both names are slow at the target's own address; a neutral server's comparison is missing."""
     found = there(e)
-    if found.state is not PairState.SLOW_BOTH or not _no_neutral(e):
+    if found.state is not PairState.SLOW_BOTH or not no_neutral(e):
         return None
     fastest = kbits(max(rate(t) or 0.0 for t in found.control))
     reason = (
@@ -307,7 +301,7 @@ def slow_for_both_there(e: Evidence) -> Finding | None:
 def slow_but_not_by_name(e: Evidence) -> Finding | None:
     """The name is not slowed at the neutral server; its own address or its server is slow."""
     found = by_name(e)
-    if found.state not in _FINE or _own_fine(e, found):
+    if found.state not in FINE or own_fine(e, found):
         return None
     return Finding(tuple(t for t in transfers(e) if t.arm in {"C", "D"}), 0.6)
 
@@ -328,8 +322,8 @@ def suspected_again(e: Evidence) -> Finding | None:
     """Slower by half in this run and in another run half an hour to two hours earlier."""
     if not suspected_before(e.record):
         return None
-    for found, confidence in ((by_name(e), 0.9), (there(e), 0.6)):
-        if found.state is PairState.SUSPECTED and (found.tested[0].arm == "A" or _same_host(found)):
+    for found, confidence in ((by_name(e), 0.9), (later(e), 0.9), (there(e), 0.6)):
+        if found.state is PairState.SUSPECTED and (found.tested[0].arm != "C" or _same_host(found)):
             every = transfers(e)
             reason = f"Suspected in an earlier run and again now: {_numbers(found, every)}."
             steps = (*found.tested, *found.control)
@@ -340,7 +334,7 @@ def suspected_again(e: Evidence) -> Finding | None:
 @rule("throttle.suspected_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def suspected_once(e: Evidence) -> Finding | None:
     """Slower by half in this run; the confirmation by a later run is missing."""
-    for found in (by_name(e), there(e)):
+    for found in (by_name(e), later(e), there(e)):
         if found.state is PairState.SUSPECTED:
             numbers = _numbers(found, transfers(e))
             reason = f"Suspected: {numbers}. The confirmation by a later run is missing."

@@ -52,9 +52,9 @@ class DailyQuota:
         """Bytes that remain."""
         return max(self.cap - self.usage.spent, 0)
 
-    def affords(self, size: int) -> bool:
-        """Whether a transfer of `size` bytes may begin."""
-        return size <= self.left
+    def affords(self, size: int, *, beside: float = 0.0) -> bool:
+        """Whether a transfer of `size` bytes may begin, leaving this share of the day's cap."""
+        return size <= self.left - beside * self.cap
 
     def spend(self, size: int) -> None:
         """Count the bytes that a transfer took."""

@@ -11,7 +11,14 @@ from functools import cached_property
 
 from probe.analysis.confirmation import ENDS, INTERFERENCE, SUSPECTED_ONCE, WEEK
 from probe.model import Earlier, Record
-from probe.runner.results import RecordHeader, Results, ResultsError, record_headers
+from probe.ordering import Job
+from probe.runner.results import (
+    RecordHeader,
+    Results,
+    ResultsError,
+    VerdictHeader,
+    record_headers,
+)
 
 RUNS = 16
 MAX_EARLIER = 6
@@ -41,6 +48,15 @@ class History:
             found.append(earlier)
         return tuple(found[:MAX_EARLIER])
 
+    def suspects(self, job: Job) -> bool:
+        """Whether an earlier run found interference here, or suspected slowness, and none since."""
+        for header in reversed(self._headers.get((job.experiment, job.url), ())):
+            if header.verdict is not None and header.verdict.outcome in ENDS:
+                return False
+            if header.verdict is not None and _suspects(header.verdict):
+                return True
+        return False
+
     @cached_property
     def _headers(self) -> Mapping[tuple[str, str], list[RecordHeader]]:
         """Headers of the records of earlier runs, oldest first."""
@@ -52,6 +68,11 @@ class History:
         except (OSError, ResultsError):
             return {}
         return found
+
+
+def _suspects(verdict: VerdictHeader) -> bool:
+    once = any(hit.id == SUSPECTED_ONCE for hit in verdict.rules)
+    return once or verdict.outcome in INTERFERENCE
 
 
 def _earlier(header: RecordHeader, record: Record) -> Earlier | None:

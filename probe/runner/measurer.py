@@ -37,6 +37,7 @@ class Measurer:
         options: By experiment.
         report_bug: Called with each exception of our own code.
         line: Held by an experiment that loads the line.
+        suspects: Whether a job's target drew suspicion before.
     """
 
     experiments: Mapping[str, Experiment]
@@ -48,6 +49,7 @@ class Measurer:
     seed: int
     report_bug: ReportBug
     line: ExclusiveLine = field(default_factory=ExclusiveLine)
+    suspects: Callable[[Job], bool] = lambda _: False
 
     async def measure(
         self,
@@ -143,5 +145,6 @@ class Measurer:
             controls=tuple(controls),
             references=tuple(references),
             profile=self.profile,
+            suspected=self.exclusive(job) and self.suspects(job),
             options=self.options.get(job.experiment, {}),
         )

@@ -106,6 +106,7 @@ class Run:
             options=options.by_experiment,
             seed=spec.seed,
             report_bug=self._bugs.add,
+            suspects=lambda job: job in self._followed_up or history.suspects(job),
         )
 
     async def measure(self) -> None:

@@ -1,6 +1,7 @@
 """The throttle experiment over a fake net: which transfers it makes, and what follows from them."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -104,6 +105,8 @@ class FakeNet:
         )
         if kbits is None:
             return wire_replace(common, ended="reset", failure="connection_reset")
+        if request.hold:
+            return self.late_step(request, common, kbits)
         if kbits == 0:
             frozen = (
                 Sample(at=0.0, wire=3000),
@@ -140,6 +143,24 @@ class FakeNet:
             wire_bytes=got + 3000,
             samples=samples,
             elapsed=seconds,
+        )
+
+    def late_step(self, request: TransferRequest, common: Transfer, kbits: float) -> Transfer:
+        """A hundred kilobytes while it is held, then everything at one speed."""
+        held, size, early = request.hold, request.size, 100_000
+        seconds = min((size - early) * 8 / (kbits * 1000), request.cap - held)
+        got = early + int(kbits * 125 * seconds)
+        counts = [(0.0, 3000), (0.1, 5000), (held, early)]
+        counts += [(held + seconds * n / 9, early + (got - early) * n // 9) for n in range(1, 10)]
+        return wire_replace(
+            common,
+            ended="full" if got >= size * 0.999 else "cap",
+            handshake_seconds=0.1,
+            held=held,
+            received_bytes=got,
+            wire_bytes=got + 3000,
+            samples=tuple(Sample(at=at, wire=wire) for at, wire in counts),
+            elapsed=held + seconds,
         )
 
 
@@ -454,6 +475,86 @@ def test_the_quota_counts_bytes_on_the_wire() -> None:
     purse = DailyQuota(QuotaUsage(day="2026-11-21"))
     steps, _ = run(FakeNet(by_name("none", 0)), task(bulk=(BULK,), budget=purse, tier="metered"))
     assert purse.usage.spent == sum(s.wire_bytes for s in steps if isinstance(s, Transfer))
+
+
+# --- later in a connection --------------------------------------------------------------------
+
+
+def late_task(*, spent: int = 0, suspected: bool = False, **options: object) -> Task:
+    quota = DailyQuota(QuotaUsage(day="2026-11-21", spent=spent))
+    chosen = task(bulk=(BULK,), budget=quota, **options)
+    return dataclasses.replace(chosen, suspected=suspected)
+
+
+class LateNet(FakeNet):
+    """The name is slow, or broken, only in transfers that are held first."""
+
+    late: float | None = 512
+
+    async def transfer(self, request: TransferRequest) -> Transfer:
+        if request.hold and request.sni == "slow.example":
+            self.asked.append((request.address, request.sni, request.size))
+            return self.step(request, self.late)
+        return await super().transfer(request)
+
+
+def test_an_open_line_is_looked_at_later_in_a_connection_too() -> None:
+    steps, verdict = run(FakeNet(by_name("none", 0)), late_task())
+    assert arms(steps) == "B1 A1 C0 F1 E1"
+    assert verdict.outcome is Outcome.OK
+    reason = verdict.rules[0].reason
+    assert "above 1.7 Mbit/s is not detectable" in reason
+    assert "begins after 330 kB or 4." in reason
+
+
+def test_a_limit_that_begins_late_is_throttling() -> None:
+    steps, verdict = run(LateNet(by_name("none", 0)), late_task())
+    assert arms(steps) == "B1 A1 C0 F1 E1 E2 F2 F3 E3 E4 F4 F5 E5"
+    assert verdict.outcome is Outcome.THROTTLED
+    assert verdict.rules[0].id == "throttle.this_name_is_slow_later"
+    assert "settling at 512 kbit/s" in verdict.rules[0].reason
+
+
+def test_a_slight_difference_later_is_no_acquittal() -> None:
+    net = LateNet(by_name("none", 0))
+    net.late = 7000
+    _, verdict = run(net, late_task())
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].id == "throttle.suspected_once"
+
+
+def test_a_name_that_breaks_only_later_is_blocked() -> None:
+    net = LateNet(by_name("none", 0))
+    net.late = None
+    _, verdict = run(net, late_task())
+    assert verdict.outcome is Outcome.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("chosen", "looks"),
+    [
+        (late_task(spent=2_500_000), True),
+        (late_task(spent=5_000_000), False),  # the rest of the day is for other candidates
+        (late_task(spent=5_000_000, suspected=True), True),
+        (late_task(spent=18_900_000, suspected=True), False),
+        (late_task(tier="metered"), False),
+        (late_task(later=False), False),
+        (late_task(spent=5_000_000, later=True), True),
+        (task(bulk=(BULK,)), False),
+    ],
+)
+def test_the_later_look_costs_only_what_can_be_spared(
+    chosen: Task,
+    looks: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    steps, _ = run(FakeNet(by_name("none", 0)), chosen)
+    assert ("E1" in arms(steps)) is looks
+
+
+def test_a_slow_line_is_not_looked_at_later() -> None:
+    steps, verdict = run(FakeNet(lambda *_: 1500), late_task())
+    assert "E1" not in arms(steps)
+    assert "begins after" in verdict.rules[0].reason
 
 
 def test_a_server_in_the_configuration_is_parsed() -> None:

@@ -16,6 +16,7 @@ from probe.experiments.operations import TransferRequest
 from probe.failure import Failure
 from probe.model import Transfer
 from probe.net import sampling, tcp_info, transfer as module
+from probe.net.hold import HELD_BYTES
 from probe.net.tcp_info import TcpInfo
 from probe.net.transfer import transfer
 from tests.probe.tls_server import TlsHandler, tls_server
@@ -203,3 +204,29 @@ def test_cancelling_ends_the_thread_within_a_tick() -> None:
 
     begun = asyncio.run(scenario())  # joins the executor's threads
     assert monotonic() - begun < 2.0
+
+
+def test_a_held_transfer_reads_little_until_then_and_everything_after() -> None:
+    async def scenario() -> Transfer:
+        bulk = await start_bulk("127.0.0.1", 0, identity=IDENTITY)
+        size = 2_000_000
+        try:
+            request = TransferRequest(
+                *(bulk.address, bulk.port, "x.example", size),
+                path=f"/{size}",
+                host="x.example",
+                cap=30.0,
+                hold=1.5,
+            )
+            return await transfer(request)
+        finally:
+            await bulk.close()
+
+    step = asyncio.run(scenario())
+    assert (step.ended, step.held, step.received_bytes) == ("full", 1.5, 2_000_000)
+    early = [s for s in step.samples if s.at < 1.5]
+    assert 0 < early[-1].wire - early[0].wire <= HELD_BYTES
+    after = next(s for s in step.samples if s.at >= 1.5)
+    assert after.wire - early[0].wire <= HELD_BYTES
+    assert step.samples[-1].wire > 2_000_000
+    assert step.rate is None or step.rate > 2_000_000 / step.elapsed

@@ -23,3 +23,9 @@ def test_the_cap_is_hard() -> None:
     assert quota.left == 0
     assert not quota.affords(1)
     assert quota.usage.spent == DAILY_BYTES + 200
+
+
+def test_a_share_of_the_day_can_be_kept_for_others() -> None:
+    quota = DailyQuota(QuotaUsage(day="2026-11-21", spent=300), cap=1000)
+    assert quota.affords(200, beside=0.5)
+    assert not quota.affords(201, beside=0.5)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from probe import codec, uuid7
 from probe.analysis import confirmation
 from probe.model import Outcome, Record, RuleHit, Verdict
+from probe.ordering import Job
 from probe.runner.history import History
 from probe.runner.results import Results
 from tests.build import record
@@ -100,3 +101,19 @@ def test_old_verdicts_and_those_of_a_laboratory_confirm_nothing(results: Results
 
 def test_without_earlier_runs_nothing_is_confirmed(results: Results) -> None:
     assert not again(results, seen(Outcome.BLOCKED))
+
+
+def test_what_was_suspected_before_is_suspected_until_a_run_found_nothing(results: Results) -> None:
+    once = RuleHit(id=confirmation.SUSPECTED_ONCE)
+    slow = replace(
+        seen(Outcome.INCONCLUSIVE, days=2),
+        verdict=Verdict(outcome=Outcome.INCONCLUSIVE, rules=(once,)),
+    )
+    job = Job(slow.experiment, slow.input)
+    assert not History(results, "now").suspects(job)
+    keep(results, slow)
+    assert History(results, "now").suspects(job)
+    keep(results, seen(Outcome.INCONCLUSIVE, days=1.5))
+    assert History(results, "now").suspects(job)
+    keep(results, seen(Outcome.OK, days=1))
+    assert not History(results, "now").suspects(job)
