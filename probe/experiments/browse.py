@@ -5,13 +5,13 @@ other resolvers are asked meanwhile, and their answers are only recorded: neithe
 after it waits for them.
 """
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from probe.analysis.web_suspicion import next_url
 from probe.compare import host_of, is_address, port_of
 from probe.cookies import CookieJar
-from probe.experiments.interface import Net, Reference, Resolver, Task
+from probe.experiments.interface import EarlyDnsNet, Net, Reference, Resolver, Task
 from probe.experiments.operations import DnsQuery, HttpRequest, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Dns, Http, Role, Step, Steps, Tcp
@@ -75,18 +75,36 @@ class _Chain:
         """Resolve and fetch a hop and those after it; public resolvers are asked meanwhile."""
         task, net, log, try_ = self.task, self.net, self.log, self.try_
         if try_ > 1 or is_address(hop.host) or _resolved_before(log, hop, try_) is not None:
-            await self._fetch(hop, await resolve(task, net, log, hop, try_=try_))
+            found = await resolve(task, net, log, hop, try_=try_)
+            await self._fetch(hop, lambda: found)
             return
-        own = await _query(net, log, hop, net.resolvers[:1], try_=try_)
-        few = _choose(net.resolvers[1:], task.seed + try_, try_)
-        asking = _query(net, log, hop, few, try_=try_)
-        if own:
-            asks: list[Awaitable[object]] = [asking, self._fetch(hop, own)]
-            await net.together(asks)
+        first, whole = await _answer(net, DnsQuery(hop.host, net.resolvers[0]))
+        own = log.add(first, hop=hop.number, try_=try_)
+        asks: list[Awaitable[object]] = [self._hear_out(own, whole), self._compare(hop)]
+        if own.addresses:
+            await net.together([*asks, self._fetch(hop, lambda: self._addresses(hop, own=True))])
         else:
-            await self._fetch(hop, await asking)
+            await net.together(asks)
+            await self._fetch(hop, lambda: self._addresses(hop))
 
-    async def _fetch(self, hop: UrlHop, addresses: Sequence[str]) -> None:
+    async def _hear_out(self, own: Dns, whole: Awaitable[Dns]) -> None:
+        """Record the replies that came later; one of the two may be forged."""
+        self.log.amend(own.id, await whole)
+
+    async def _compare(self, hop: UrlHop) -> None:
+        """Ask public resolvers, and the system's for IPv6, where there is any."""
+        system, *public = self.net.resolvers
+        few = _choose(public, self.task.seed + self.try_, self.try_)
+        queries = [DnsQuery(hop.host, system, type="AAAA")] if self.net.ipv6 else []
+        queries += [DnsQuery(hop.host, one) for one in few]
+        await _ask(self.net, self.log, hop, queries, try_=self.try_)
+
+    def _addresses(self, hop: UrlHop, *, own: bool = False) -> list[str]:
+        """What is known by now; `own`: of the system's resolver."""
+        asked = [s for s in _asked(self.log, hop, self.try_) if s.resolver == "system" or not own]
+        return _ordered(asked)
+
+    async def _fetch(self, hop: UrlHop, addresses: Callable[[], Sequence[str]]) -> None:
         """Fetch a hop, then go on with the hop that it redirects to."""
         page = await _fetch(self.net, self.log, hop, addresses, self.cookies, try_=self.try_)
         following = next_url(page)
@@ -111,30 +129,46 @@ async def resolve(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int)
         return known
     system, *public = net.resolvers
     few = _choose(public, task.seed + try_, try_)
-    return await _query(net, log, hop, [system, *few], try_=try_)
-
-
-async def _query(
-    net: Net, log: StepLog, hop: UrlHop, resolvers: Sequence[Resolver], *, try_: int
-) -> list[str]:
-    """Ask these resolvers concurrently; the system's also for IPv6, where there is any."""
-    asks: list[Awaitable[Dns]] = [net.dns(DnsQuery(hop.host, one)) for one in resolvers]
-    system = [one for one in resolvers if one.label == "system"]
+    queries = [DnsQuery(hop.host, one) for one in (system, *few)]
     if net.ipv6:
-        asks += [net.dns(DnsQuery(hop.host, one, type="AAAA")) for one in system]
-    answers = await net.together(asks)
+        queries.append(DnsQuery(hop.host, system, type="AAAA"))
+    return await _ask(net, log, hop, queries, try_=try_)
+
+
+async def _ask(
+    net: Net, log: StepLog, hop: UrlHop, queries: Sequence[DnsQuery], *, try_: int
+) -> list[str]:
+    """Send these queries concurrently; the addresses."""
+    answers = await net.together([net.dns(query) for query in queries])
     for answer in answers:
         log.add(answer, hop=hop.number, try_=try_)
     return _ordered(answers)
 
 
-def _resolved_before(log: StepLog, hop: UrlHop, try_: int) -> list[str] | None:
-    """Addresses that this try got for this host on an earlier hop."""
-    asked = [
+async def _answer(net: Net, query: DnsQuery) -> tuple[Dns, Awaitable[Dns]]:
+    """An answer as soon as there is one, and the whole one."""
+    if isinstance(net, EarlyDnsNet):
+        return await net.early_dns(query)
+    step = await net.dns(query)
+
+    async def whole() -> Dns:
+        return step
+
+    return step, whole()
+
+
+def _asked(log: StepLog, hop: UrlHop, try_: int) -> list[Dns]:
+    """This try's queries for this host."""
+    return [
         s
         for s in log.steps
         if isinstance(s, Dns) and s.name == hop.host and s.try_ == try_ and s.role is Role.TARGET
     ]
+
+
+def _resolved_before(log: StepLog, hop: UrlHop, try_: int) -> list[str] | None:
+    """Addresses that this try got for this host on an earlier hop."""
+    asked = _asked(log, hop, try_)
     return _ordered(asked) if asked and asked[0].hop != hop.number else None
 
 
@@ -163,13 +197,18 @@ async def _fetch(
     net: Net,
     log: StepLog,
     hop: UrlHop,
-    addresses: Sequence[str],
+    addresses: Callable[[], Sequence[str]],
     cookies: CookieJar,
     *,
     try_: int,
 ) -> Http | None:
-    """Fetch from the first address that connects, of the first few."""
-    for address in [a for a in addresses if net.safe(a)][:ADDRESSES]:
+    """Fetch from the first address that connects, of the first few that are known by then."""
+    tried: list[str] = []
+    while len(tried) < ADDRESSES:
+        address = next((a for a in addresses() if a not in tried and net.safe(a)), None)
+        if address is None:
+            break
+        tried.append(address)
         steps = await fetch_from(net, log, hop, address, try_=try_, cookies=cookies)
         if connected(steps):
             return next((s for s in steps if isinstance(s, Http)), None)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from probe.model import Base, Role, Step, Steps
+from probe.model import Base, Dns, Role, Step, Steps
 
 S = TypeVar("S", bound=Base)
 
@@ -30,6 +30,12 @@ class StepLog:
         added = replace(step, id=number, role=role, hop=hop, try_=try_, parent=parent)
         self._steps.append(added)  # type: ignore[arg-type]
         return added
+
+    def amend(self, number: int, whole: Dns) -> None:
+        """Give a query that was added after its first reply the replies that came later."""
+        query = self._steps[number - 1]
+        if isinstance(query, Dns):
+            self._steps[number - 1] = replace(query, replies=whole.replies)
 
     def chain(
         self,

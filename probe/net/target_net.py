@@ -24,7 +24,7 @@ from probe.failure import Failure
 from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.address_policy import is_dialable, is_nearby
 from probe.net.dial import ServerEndpoint, TargetContext, measure_tcp, measure_tls
-from probe.net.dns import Question, measure_dns
+from probe.net.dns import Listening, Question, measure_dns
 from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
@@ -86,13 +86,22 @@ class SocketNet:
         asked, as the system does. Where none answers over UDP, return the answer over TCP if there
         is one; the step's `transport` says which it was.
         """
-        question = Question(query.name, query.type, query.resolver)
-        if query.resolver.label != SYSTEM:
-            return await self._ask(question, query.limit)
-        step = await self._ask_own(question, query.limit)
-        if step.replies or query.resolver.transport != "udp":
+        return await self._dns(Question(query.name, query.type, query.resolver), query.limit)
+
+    async def early_dns(self, query: DnsQuery) -> tuple[Dns, Awaitable[Dns]]:
+        """The step as of the first reply, and the whole one."""
+        listening = Listening()
+        question = Question(query.name, query.type, query.resolver, listening=listening)
+        step = await self._dns(question, query.limit)
+        return step, listening.complete(step)
+
+    async def _dns(self, question: Question, limit: float | None) -> Dns:
+        if question.resolver.label != SYSTEM:
+            return await self._ask(question, limit)
+        step = await self._ask_own(question, limit)
+        if step.replies or question.resolver.transport != "udp":
             return step
-        again = await self._over_tcp(question, query.limit)
+        again = await self._over_tcp(question, limit)
         return again if again is not None and again.replies else step
 
     async def _ask(self, question: Question, limit: float | None) -> Dns:
@@ -112,7 +121,8 @@ class SocketNet:
     async def _retry(self, question: Question) -> bool:
         """Whether this question is answered, apart from any target."""
         apart = TargetContext(self._target.session, monotonic())
-        return bool((await measure_dns(apart, self._connections, question, None)).replies)
+        again = replace(question, listening=None)
+        return bool((await measure_dns(apart, self._connections, again, None)).replies)
 
     async def _ask_own(self, question: Question, limit: float | None) -> Dns:
         """The first answer of the system's resolvers, in their order; else the first failure.

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 from probe.experiments.interface import (
+    EarlyDnsNet,
     ExchangeNet,
     FlowNet,
     FlowProber,
@@ -113,6 +114,14 @@ class BudgetedNet:
         async with self._budget.reserve(DNS_BYTES):
             return await self._net.dns(query)
 
+    async def early_dns(self, query: DnsQuery) -> tuple[Dns, Awaitable[Dns]]:
+        """Further replies are not reserved for: they are awaited, and cost no query."""
+        async with self._budget.reserve(DNS_BYTES):
+            if isinstance(self._net, EarlyDnsNet):
+                return await self._net.early_dns(query)
+            step = await self._net.dns(query)
+        return step, _finished(step)
+
     async def tcp(self, connect: TcpConnect) -> Tcp:
         async with self._budget.reserve(TCP_BYTES):
             return await self._net.tcp(connect)
@@ -182,3 +191,7 @@ def _exchange_net(net: object) -> ExchangeNet:
     if not isinstance(net, ExchangeNet):
         raise TypeError("this net does not support exchanges")
     return net
+
+
+async def _finished(step: Dns) -> Dns:
+    return step

@@ -461,6 +461,51 @@ def test_no_redirect_waits_for_the_resolvers_that_are_only_compared_with() -> No
     assert len([s for s in steps if isinstance(s, Dns)]) == 6
 
 
+def test_a_page_is_fetched_while_further_replies_are_awaited() -> None:
+    class Listening(Waiting):
+        """The system's first answer comes early, another one once a page was asked for."""
+
+        async def early_dns(self, query: DnsQuery) -> tuple[Dns, Awaitable[Dns]]:
+            step = await super().dns(query)
+            later = Reply(at=0.2, rcode=3)
+
+            async def whole() -> Dns:
+                await self.fetched.wait()
+                return structs(step, replies=(*step.replies, later))
+
+            return step, whole()
+
+    async def scenario() -> Steps:
+        async with asyncio.timeout(30):
+            return await web.measure(TASK, Listening())
+
+    steps = asyncio.run(scenario())
+    asked, tcp = steps[0], next(s for s in steps if isinstance(s, Tcp))
+    assert isinstance(asked, Dns)
+    assert [reply.rcode for reply in asked.replies] == [0, 3]
+    assert (tcp.address, tcp.parent) == (GOOD, asked.id)
+    assert web.needs_confirmation(TASK, steps)
+
+
+def test_a_silent_query_for_ipv6_holds_up_no_page() -> None:
+    class SilentFor6(Waiting):
+        async def dns(self, query: DnsQuery) -> Dns:
+            if query.type == "AAAA":
+                await self.fetched.wait()
+                return structs(await FakeNet.dns(self, query), failure=Failure.TIMEOUT, replies=())
+            return await super().dns(query)
+
+    async def scenario() -> Steps:
+        async with asyncio.timeout(30):
+            net = SilentFor6()
+            net.ipv6 = True
+            return await web.measure(TASK, net)
+
+    steps = asyncio.run(scenario())
+    assert [s.type for s in steps if isinstance(s, Dns)].count("AAAA") == 1
+    assert any(isinstance(s, Http) for s in steps)
+
+
 def test_it_is_told_once_when_only_comparisons_are_awaited() -> None:
     told: list[bool] = []
 

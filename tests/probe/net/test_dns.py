@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from probe.experiments.interface import Resolver
 from probe.experiments.operations import DnsQuery
@@ -18,6 +19,7 @@ from probe.model import Dns
 from probe.net.dns_message import encode_name
 from probe.net.session import SessionSettings
 from probe.net.target_net import SocketNet
+from probe.net.timeouts import AdaptiveTimeouts
 from tests.probe.net.conftest import Measure
 from tests.probe.net.servers import tcp_server, udp_server
 
@@ -74,6 +76,29 @@ def test_a_second_answer_is_kept_in_its_order(measure: Measure) -> None:
     assert [reply.answers for reply in step.replies] == [("198.51.100.1",), ("192.0.2.1",)]
     assert step.replies[1].at > 0.14
     assert step.addresses == ("198.51.100.1",)
+
+
+def test_an_early_answer_does_not_wait_for_further_replies(
+    measure: Measure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AdaptiveTimeouts, "listening", lambda *_: 30.0)
+    more: list[Callable[[], None]] = []
+
+    def first(data: bytes, send: Send) -> None:
+        more.append(lambda: send(answer(data, "192.0.2.1")))
+        send(answer(data, "198.51.100.1"))
+
+    async def early(net: SocketNet) -> tuple[Dns, Dns]:
+        step, whole = await net.early_dns(DnsQuery(NAME, Resolver("system", "127.0.0.1", port)))
+        for _ in range(7):
+            more[0]()
+        return step, await whole
+
+    with udp_server(first) as port:
+        step, whole = measure(early)
+    assert [reply.answers for reply in step.replies] == [("198.51.100.1",)]
+    assert [reply.answers for reply in whole.replies] == [("198.51.100.1",)] + [("192.0.2.1",)] * 7
+    assert structs.replace(whole, replies=()) == structs.replace(step, replies=())
 
 
 def test_a_flood_of_answers_is_bounded(measure: Measure) -> None:
