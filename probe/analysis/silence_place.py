@@ -26,7 +26,7 @@ Kind: TypeAlias = Literal["name", "address"]
 _CUT = frozenset({Failure.TIMEOUT, Failure.RESET, Failure.ABORTED, Failure.EOF})
 _UNCONNECTED = frozenset({Failure.TIMEOUT, Failure.REFUSED, Failure.RESET, Failure.ABORTED})
 _BESIDE = 3 * FLOWS
-_MOST = 3  # of four flows, where one may have been lost
+MOST = 3  # of four flows, where one may have been lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _go_on_around(others: Sequence[Step], silent: Sequence[Step]) -> bool:
     before, after = others[:FLOWS], [s for s in others if s.at > last]
     expired = sum(met(s) is HopResult.EXPIRED for s in after)
     quiet = all(met(s) is HopResult.SILENT for s in silent)
-    return quiet and all(met(s) is HopResult.EXPIRED for s in before) and expired >= _MOST
+    return quiet and all(met(s) is HopResult.EXPIRED for s in before) and expired >= MOST
 
 
 def beside(address: str) -> list[str]:
@@ -175,21 +175,31 @@ def _of_connections(sent: Sequence[Step]) -> Place | None:
     reference = [s for s in sent if isinstance(s, Tcp) and s.role is Role.REFERENCE]
     known = nearest(reference)
     server, arrived = distance(routers)
-    far = max((ttl_of(s) for s in own), default=0)
-    if known is None or far != server - MARGIN or far < LEAST_HOP:
+    if known is None or _rewritten(sent, Role.REFERENCE, known):
         return None
-    if _rewritten(sent, Role.REFERENCE, known):
+    tried = sorted({ttl_of(s) for s in own if LEAST_HOP <= ttl_of(s) <= server - MARGIN})
+    # Of ways of different length, a shorter one may end before the farthest distance; then packets
+    # of some flows go on there.
+    compared = [ttl for ttl in reversed(tried) if len(_at(own, ttl)) >= FLOWS]
+    if not compared or compared[0] != server - MARGIN:
         return None
-    # As far from here as a foreign server is, with its surroundings.
-    beyond = far >= known - MARGIN
-    found = _compare(own, routers, far, server, may_acquit=arrived or beyond)
-    if found is not None and found.by == "network":
-        crossed = [ttl_of(s) for s in reference if met(s) is HopResult.EXPIRED]
-        if max(crossed, default=0) <= found.after or len(_at(routers, far)) < FLOWS:
-            return None  # not shown that a SYN goes farther on this line
-        if any(met(s) is not HopResult.EXPIRED for s in _at(routers, far)):
-            return None
-    return found
+    goes_on = True
+    for far in compared:
+        # As far from here as a foreign server is, with its surroundings.
+        may_acquit = goes_on and ((arrived and far == compared[0]) or far >= known - MARGIN)
+        found = _compare(own, routers, far, server, may_acquit=may_acquit)
+        if found is not None and (found.by == "server" or _crosses(reference, routers, found, far)):
+            return found
+        goes_on = goes_on and any(met(s) is HopResult.EXPIRED for s in _at(own, far))
+    return None
+
+
+def _crosses(reference: Sequence[Step], routers: Sequence[Step], found: Place, far: int) -> bool:
+    """On this line a SYN goes farther than the place, and datagrams to the address do."""
+    crossed = [ttl_of(s) for s in reference if met(s) is HopResult.EXPIRED]
+    there = _at(routers, far)
+    alike = all(met(s) is HopResult.EXPIRED for s in there)
+    return max(crossed, default=0) > found.after and len(there) >= FLOWS and alike
 
 
 def _compare(
@@ -200,7 +210,7 @@ def _compare(
     results = [met(s) for s in there]
     address = getattr(there[-1], "address", "")
     passed = results.count(HopResult.EXPIRED)
-    if passed >= _MOST and set(results) <= {HopResult.EXPIRED, HopResult.SILENT}:
+    if passed >= MOST and set(results) <= {HopResult.EXPIRED, HopResult.SILENT}:
         if not may_acquit:
             return None
         return Place("server", address, far, server, server, tuple(there))
@@ -208,7 +218,7 @@ def _compare(
     if len(results) < FLOWS or len(same) > 1 or not same <= {HopResult.SILENT, HopResult.RESET}:
         return None
     again = [s for s in _at(other, far) if s.at > max(one.at for one in there[:FLOWS])]
-    if sum(met(s) is HopResult.EXPIRED for s in again) < _MOST:
+    if sum(met(s) is HopResult.EXPIRED for s in again) < MOST:
         return None  # the router stopped reporting, or the address is punished
     after = max((ttl_of(s) for s in own if met(s) is HopResult.EXPIRED), default=0)
     stopped = (t for t in {ttl_of(s) for s in own} if t > after and _stopped(own, other, t))
@@ -253,7 +263,7 @@ def _rewritten(sent: Sequence[Step], role: Role, server: int) -> bool:
         return False
     here = [s for s in sent if isinstance(s, Ping) and s.role is role]
     beyond = [s for s in here if ttl_of(s) == server + BEYOND]
-    return sum(s.what == ROUTER and met(s) is HopResult.EXPIRED for s in beyond) >= _MOST
+    return sum(s.what == ROUTER and met(s) is HopResult.EXPIRED for s in beyond) >= MOST
 
 
 def _role(steps: Sequence[Step], role: Role) -> list[Step]:

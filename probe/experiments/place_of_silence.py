@@ -24,6 +24,7 @@ from probe.model import Http, Role, Step, Tcp, Tls
 
 _FARTHEST = 32
 _HOPS = 24
+_NEARER = 4  # routers by which a way may be shorter than another
 _NARROWING = 2  # flows at each distance, once it is known that the network does it
 
 # Sends one packet in this flow with this TTL; None: not sent.
@@ -103,15 +104,27 @@ class _Search:
         routers = await self._prober.routers(self._address, _HOPS)
         added = [self._log.add(one, hop=self._hop.number) for one in routers]
         near, arrived = silence_place.distance(added)
-        ttl = near - MARGIN
+        stopped = await self._compare_kinds(near - MARGIN, known - MARGIN)
+        if not stopped and not arrived and near < known:
+            await self._compare_beside(near)
+
+    async def _compare_kinds(self, far: int, least: int) -> bool:
+        """Compare SYNs with datagrams at this distance; whether SYNs are stopped before it.
+
+        A shorter way may end before it: then nearer ones are tried, down to the least.
+        """
         own, other = self._syn, self._datagram
-        if ttl < LEAST_HOP or any(await self._pass(own, Role.TARGET, ttl)):
-            if not arrived and near < known:
-                await self._compare_beside(near)
-            return
-        if all(await self._pass(other, Role.TARGET, ttl)):
-            await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
-            await self._narrow(own, other, Role.TARGET, ttl)
+        for ttl in range(far, max(least, far - _NEARER, LEAST_HOP) - 1, -1):
+            passing = sum(await self._pass(own, Role.TARGET, ttl))
+            if passing >= silence_place.MOST:
+                return False
+            if not passing:
+                alike = all(await self._pass(other, Role.TARGET, ttl))
+                await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
+                if alike:
+                    await self._narrow(own, other, Role.TARGET, ttl)
+                    return True
+        return False
 
     async def _compare_beside(self, near: int) -> None:
         """Compare all packets, which end before this distance, with those to addresses beside it.

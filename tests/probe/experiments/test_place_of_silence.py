@@ -241,6 +241,20 @@ def test_an_address_of_which_nothing_arrives_is_not_always_stopped_on_the_way(
     assert found is None or found.by == "server"
 
 
+@pytest.mark.parametrize("fate", [Failure.TIMEOUT, Failure.REFUSED])
+def test_connections_stopped_before_ways_of_different_length(fate: Failure) -> None:
+    path = FakePath(box=4, kind="tcp", fate=fate, lengths=(10, 7, 10, 7))
+    found = search(path, SILENT if fate is Failure.TIMEOUT else REFUSED)
+    assert found is not None
+    assert (found.by, found.after, found.before) == ("network", 3, 4)
+
+
+def test_a_box_beside_slow_routers_is_not_taken_for_the_server() -> None:
+    """Datagrams are seldom reported, so nothing is shown at the distance before the server."""
+    found = search(FakePath(box=8, kind="tcp", mute=frozenset({8})), SILENT)
+    assert found is None or found.by == "network"
+
+
 def test_a_refusal_from_nearer_than_the_routers_is_no_servers() -> None:
     found = search(FakePath(box=4, kind="tcp", fate=Failure.REFUSED), REFUSED)
     assert found is not None
@@ -250,6 +264,7 @@ def test_a_refusal_from_nearer_than_the_routers_is_no_servers() -> None:
 WAYS: dict[str, Callable[[], FakePath]] = {
     "one way": FakePath,
     "two ways": lambda: FakePath(lengths=(10, 8, 10, 8)),
+    "far ways": lambda: FakePath(lengths=(10, 7, 10, 7)),
     "one short way": lambda: FakePath(lengths=(10, 10, 10, 7)),
     "rewritten at the provider": lambda: FakePath(rewritten=2),
     "rewritten in the middle": lambda: FakePath(rewritten=6),
@@ -278,7 +293,7 @@ def test_no_path_makes_a_server_the_network(
     path = replace_path(WAYS[way](), server=True, kind=kind, fate=fate)
     found = search(path, seen)
     assert found is None or found.by == "server"
-    if way in {"one way", "two ways", "one short way"}:
+    if way in {"one way", "two ways", "far ways", "one short way"}:
         assert found is not None
     if way in {
         "rewritten at the provider",
