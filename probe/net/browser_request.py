@@ -9,14 +9,14 @@ from probe.net.http_response import Headers
 # The stable release of Chrome, raised with each release of the probe (docs/developer.md). Servers
 # that distrust old browsers answer these with another page. The rest of the string no longer
 # changes: Chrome gives every system one version and zeros ("User-Agent reduction").
-CHROME = 154
+CHROME = 156
 USER_AGENT = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
     f"Chrome/{CHROME}.0.0.0 Safari/537.36"
 )
 _ACCEPT = (
-    b"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
-    b"application/signed-exchange;v=b3;q=0.7"
+    b"text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,"
+    b"image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
 )
 _COMMON: Headers = [
     (b"Upgrade-Insecure-Requests", b"1"),
