@@ -91,7 +91,7 @@ def _program() -> Iterator[Check]:
     running = ".".join(map(str, sys.version_info[:3]))
     message = f"qazprobe {__version__}, Python {running}, {host_network.platform()}"
     yield Check("program", CheckState.FINE, message)
-    needed = ("cryptography", "dnspython", "h11", "h2", "msgspec", "certifi")
+    needed = ("httpx", "cryptography", "dnspython", "h11", "h2", "msgspec", "certifi")
     missing = [name for name in needed if _version(name) is None]
     if missing:
         fix = "pip install --force-reinstall qazprobe"

@@ -1,4 +1,4 @@
-"""HTTP client of one collector.
+"""HTTP client of one collector: the only module that imports an HTTP library.
 
 Rules: nothing is sent before the collector is authenticated (`endpoint.py`); no proxy, root or key
 log is taken from the environment; no redirect is followed; every response is bounded in bytes and
@@ -15,9 +15,9 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-import h11
+import httpx
 import msgspec
 
 from probe import api_types, codec
@@ -25,7 +25,6 @@ from probe.client import signing_time
 from probe.client.distrust import causes, distrust
 from probe.client.endpoint import CollectorEndpoint, addresses, tls_context
 from probe.client.gzip_body import TooLongError, inflated
-from probe.client.http_pool import ConnectError, ExchangeError, HttpPool, Peer, Reply
 from probe.client.keys import Identity, ProbeRole
 from probe.escape import plain
 from probe.i18n import _
@@ -38,7 +37,6 @@ CONNECT_SECONDS = 5.0
 REPLY_SECONDS = 10.0
 # aiohttp and most proxies stop at a request line of 8 KiB.
 _QUERY_LIMIT = 6000
-_HEADERS = (("User-Agent", "qazprobe"), ("Accept-Encoding", "gzip"), ("Accept", "*/*"))
 _JSON = {"Content-Type": "application/json"}
 _REPEATED = 409
 _TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -96,7 +94,7 @@ class _Request:
 @dataclass(frozen=True, slots=True)
 class _Response:
     status: int
-    headers: Mapping[str, str]
+    headers: httpx.Headers
     body: bytes
 
 
@@ -124,19 +122,24 @@ class CollectorClient:
         self.bytes_out = 0
         self.bytes_in = 0
         self._clock = clock
-        self._http: HttpPool | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._http: httpx.AsyncClient | None = None
         self._known: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
-        if self.endpoint.scheme == "https":
-            self._tls = tls_context(self.endpoint)
-        self._http = HttpPool()
+        secure = self.endpoint.scheme == "https"
+        self._http = httpx.AsyncClient(
+            verify=tls_context(self.endpoint) if secure else False,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
+            headers={"User-Agent": "qazprobe", "Accept-Encoding": "gzip", "Accept": "*/*"},
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._http is not None:
-            await self._http.close()
+            await self._http.aclose()
 
     async def service(self) -> api_types.ServiceReply:
         """Fetch the description of the collector's service."""
@@ -203,7 +206,7 @@ class CollectorClient:
         if response.status == 304:
             return TargetsReply(etag, None)
         self._accept(response)
-        return TargetsReply(response.headers.get("etag"), response.body)
+        return TargetsReply(response.headers.get("ETag"), response.body)
 
     async def ask_helper(self, question: bytes, *, seconds: float) -> bytes:
         """Ask a test helper of OONI's, at the very path that it is announced with."""
@@ -272,7 +275,7 @@ class CollectorClient:
         reason = _problem(response.body)
         message = self._said(_("{url}: refused ({status})"), status=status)
         message += f": {reason}" if reason else ""
-        retry = response.headers.get("retry-after", "")
+        retry = response.headers.get("Retry-After", "")
         retry_after = float(retry) if retry.isascii() and retry.isdigit() else None
         raise CollectorRefused(message, status, retry_after)
 
@@ -295,11 +298,11 @@ class CollectorClient:
         for address in await self._addresses():
             try:
                 response = await self._send(request, address)
-            except ConnectError as error:
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failures.append(self._explain(error))
                 self.address, self._known = None, ()
                 continue
-            except (ExchangeError, h11.ProtocolError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise self._explain(error) from error
             self.address = address
             return response
@@ -324,30 +327,33 @@ class CollectorClient:
     async def _send(self, request: _Request, address: str) -> _Response:
         if self._http is None:
             raise RuntimeError("CollectorClient is used outside its context")
-        end = self.endpoint
-        peer = Peer(address, end.port, self._tls, end.name or end.host, CONNECT_SECONDS)
-        headers = [("Host", end.authority), *_HEADERS, *(request.headers or {}).items()]
-        if request.body or request.method == "POST":
-            headers.append(("Content-Length", str(len(request.body))))
-        target = quote(end.prefix, safe="/%:@!$&'()*+,;=~") + request.path
-        sent = h11.Request(method=request.method, target=target, headers=headers)
-        async with self._http.send(peer, sent, request.body) as reply:
-            body = await self._body(reply, request.limit)
-        size = sum(len(name) + len(value) + 4 for name, value in headers)
-        self.bytes_out += len(request.body) + size
-        self.bytes_in += len(body) + reply.size
-        return _Response(reply.status, reply.headers, body)
+        name = self.endpoint.name
+        sent = self._http.build_request(
+            request.method,
+            self.endpoint.base(address) + request.path,
+            content=request.body or None,
+            headers={"Host": self.endpoint.authority, **(request.headers or {})},
+            extensions={"sni_hostname": name} if name else {},
+        )
+        received = await self._http.send(sent, stream=True)
+        try:
+            body = await self._body(received, request.limit)
+        finally:
+            await received.aclose()
+        self.bytes_out += len(request.body) + _size(sent.headers)
+        self.bytes_in += len(body) + _size(received.headers)
+        return _Response(received.status_code, received.headers, body)
 
-    async def _body(self, response: Reply, limit: int) -> bytes:
+    async def _body(self, response: httpx.Response, limit: int) -> bytes:
         """Read at most `limit` bytes, both compressed and decompressed."""
         parts = bytearray()
-        async for part in response.body:
+        async for part in response.aiter_raw():
             parts += part
             if len(parts) > limit:
                 raise CollectorRefused(
                     self._said(_("{url}: response longer than {limit} bytes"), limit=limit)
                 )
-        if response.headers.get("content-encoding", "identity") == "identity":
+        if response.headers.get("Content-Encoding", "identity") == "identity":
             return bytes(parts)
         try:
             return inflated(bytes(parts), limit)
@@ -368,10 +374,10 @@ class CollectorClient:
                 return CollectorUnreachable(
                     self._said(_("{url}: TLS failed ({reason})"), reason=cause.reason or "unknown")
                 )
-        if any(isinstance(cause, TimeoutError) and not cause.errno for cause in causes(error)):
+        if isinstance(error, httpx.TimeoutException):
             return CollectorUnreachable(self._said(_("{url}: timed out")))
         errno = next((c.errno for c in causes(error) if isinstance(c, OSError) and c.errno), None)
-        detail = type(causes(error)[-1]).__name__ if errno is None else os.strerror(errno)
+        detail = type(error).__name__ if errno is None else os.strerror(errno)
         return CollectorUnreachable(self._said(_("{url}: unreachable ({detail})"), detail=detail))
 
     def _said(self, text: str, **gaps: object) -> str:
@@ -384,6 +390,10 @@ def _problem(body: bytes) -> str:
         return plain(msgspec.json.decode(body, type=api_types.Problem).error, 200)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return ""
+
+
+def _size(headers: httpx.Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers.raw)
 
 
 def _base64(data: bytes) -> str:

@@ -58,6 +58,11 @@ class CollectorEndpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
+    def base(self, address: str) -> str:
+        """Return the base URL for a connection to `address`."""
+        host = f"[{address}]" if ":" in address else address
+        return f"{self.scheme}://{host}:{self.port}{self.prefix}"
+
 
 def parse(
     url: str, *, pin: str | None = None, ca_file: Path | None = None, lab: bool = False
