@@ -178,7 +178,7 @@ def check(lake_: str) -> None:
 )
 @_master_option
 @click.option(
-    "--memory", metavar="SIZE", default="1GB", show_default=True, help="What DuckDB may use."
+    "--memory", metavar="SIZE", default="700MB", show_default=True, help="What DuckDB may use."
 )
 @click.option("--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter.")
 @click.option(
@@ -213,10 +213,10 @@ def query(  # noqa: PLR0917 - its options
     if form == "parquet" and output == "-":
         raise SettingsError("--format parquet needs -o FILE")
     with engines.engine(engine_, LakeFiles(lake_), memory=memory, master=master) as opened:
-        rows = opened.ask(asked, params)
-    with output_file(output) as write_to:
-        for piece in written(rows, form):
-            write_to(piece)
+        rows = opened.answer(asked, params)
+        with output_file(output) as write_to:
+            for piece in written(rows, form):
+                write_to(piece)
 
 
 @lake.command()

@@ -18,7 +18,7 @@ _VIEWS = "views"
 _PARAM = re.compile(r"(?<!:):([a-z_]+)")
 _QUESTION = re.compile(r"(select|with)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"^-- ?(.*)$", re.MULTILINE)
-_DEFAULTS = MappingProxyType({"since": "0001-01-01", "until": "9999-01-01"})
+_DEFAULTS = MappingProxyType({"since": "0001-01-01", "until": "9999-01-01", "by": "day"})
 
 
 class LakeQuestion(NamedTuple):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,33 @@ def test_the_lake_of_an_empty_store_has_empty_tables(tmp_path: Path) -> None:
     words = ("write", "--store", url_of(tmp_path), "--to", str(tmp_path / "lake"))
     assert CliRunner().invoke(cli, ["lake", *words]).exit_code == 0
     assert ask(tmp_path / "lake", "sites").stdout.count("\n") == 1
+
+
+def test_outcomes_are_told_by_longer_periods(duckdb: Engine) -> None:
+    days, months = (asked(duckdb, "outcomes", by=by) for by in ("day", "month"))
+    assert {str(one["day"]) for one in months} == {"2026-11-01"}
+    assert len(months) < len(days)
+    assert sum(one["measurements"] for one in months) == sum(one["measurements"] for one in days)
+    assert max(one["probes"] for one in months) == 3
+
+
+def test_files_of_a_later_version_are_read_beside_older_ones(lake: Path, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    from collector.lake import manifest as manifests
+    from collector.lake.manifest import Manifest
+
+    shutil.copytree(lake, tmp_path / "lake")
+    files = LakeFiles(str(tmp_path / "lake"))
+    known = manifests.read(files)
+    first, *others = known.parts
+    assert first.table == "certificates"
+    newer = next(part for part in others if part.table == "measurements")
+    table = parquet.ParquetFile(tmp_path / "lake" / newer.path).read()
+    parquet.write_table(
+        table.append_column("colour", table.column("target")), tmp_path / "lake" / newer.path
+    )
+    parts = tuple(replace(one, schema=2) if one == newer else one for one in known.parts)
+    manifests.write(files, Manifest(parts=parts, origins=known.origins))
+    told = ask(tmp_path / "lake", "--sql", "SELECT COUNT(*), COUNT(colour) FROM measurements")
+    assert told.stdout.splitlines()[1] == f"99,{table.num_rows}"
