@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from probe import experiments, reference_data
-from probe.api_types import RecheckTarget
+from probe.api_types import BulkReply, RecheckTarget, VantageReply
 from probe.client.context import NONE, ClientContext
-from probe.client.control_client import ControlClient
 from probe.client.endpoint import CollectorEndpoint
-from probe.client.upload import Sender, UploadSummary, upload
 from probe.config import Settings
 from probe.errors import UserError
 from probe.experiments.interface import Reference, Resolver
@@ -27,6 +26,10 @@ from probe.runner import anchor_classes
 from probe.runner.dependencies import Controls, ControlSource, RunDependencies
 from probe.runner.networks import NetworkTable, table_of_networks
 from probe.vantage import VantageLookup
+
+if TYPE_CHECKING:
+    from probe.client.control_client import ControlClient
+    from probe.client.upload import UploadSummary
 
 # Seconds between the starts of any two connections: a home router's connection table is small.
 SPACING = 0.03
@@ -42,7 +45,7 @@ class CollectorControls:
             helper of OONI's.
     """
 
-    upload: ControlClient
+    upload: "ControlClient | NoCollectors"
     control: ControlSource
 
     @property
@@ -67,6 +70,38 @@ class CollectorControls:
     async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
         """Have controls measure these targets now."""
         return await self.control.recheck(asks)
+
+
+class NoCollectors:
+    """In place of a `ControlClient` where there are none: its HTTP library need not be imported."""
+
+    answered = False
+    answer_times: Sequence[float] = ()
+    clock_offset: float | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """There is nothing to close."""
+
+    async def controls(self, inputs: Sequence[str]) -> Controls:
+        """Nobody measured these."""
+        del inputs
+        return {}
+
+    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
+        """Nobody measures these."""
+        del asks
+        return {}
+
+    async def vantage(self) -> VantageReply | None:
+        """Nobody says."""
+        return None
+
+    async def bulk(self) -> tuple[BulkReply, ...]:
+        """Nobody has a bulk server."""
+        return ()
 
 
 @asynccontextmanager
@@ -97,8 +132,10 @@ async def run_dependencies(context: ClientContext) -> AsyncIterator[RunDependenc
             await vantage.close()
 
 
-async def upload_spool(context: ClientContext, seconds: float) -> UploadSummary:
+async def upload_spool(context: ClientContext, seconds: float) -> "UploadSummary":
     """Upload the spool."""
+    from probe.client.upload import Sender, upload
+
     settings = context.settings
     sender = Sender(
         context.keys,
@@ -177,6 +214,10 @@ def _control_source(context: ClientContext) -> AbstractAsyncContextManager[Contr
 
 def _control_client(
     context: ClientContext, endpoints: Sequence[CollectorEndpoint]
-) -> ControlClient:
+) -> "ControlClient | NoCollectors":
+    if not endpoints:
+        return NoCollectors()
+    from probe.client.control_client import ControlClient
+
     settings = context.settings
     return ControlClient(endpoints, context.keys, invite=settings.invite, role=settings.role)

@@ -1,5 +1,9 @@
 """The real dependencies, from the settings."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from probe import reference_data
@@ -51,3 +55,20 @@ def test_connections_are_spaced_except_in_a_laboratory() -> None:
 def test_the_hourly_profile_reads_no_page_further() -> None:
     assert wiring.session_settings(Settings(profile="watch")).further_pages == 0
     assert wiring.session_settings(Settings()).further_pages > 0
+
+
+def test_a_run_without_collectors_imports_only_what_it_needs() -> None:
+    """Each of these is memory that a small machine has in use as long as a run lasts."""
+    code = (
+        "import sys\n"
+        "import probe.command_line, probe.commands.run, probe.runner.loop\n"
+        "from probe import experiments\n"
+        "experiments.load()\n"
+        "print(*sys.modules)\n"
+    )
+    root = Path(wiring.__file__).parents[2]
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    needless = {"aioquic", "cryptography", "difflib", "email", "http", "httpx", "rich", "scapy"}
+    assert needless.isdisjoint(said.stdout.split())
