@@ -21,6 +21,9 @@ from urllib.parse import unquote
 TEXT_MARK = "[scrubbed]"
 NAME_MARK = "scrubbed"
 LAYERS = 6
+# The same headers, issuers and sentences are in most records of a run: they are read once.
+_REMEMBERED = 1024
+_harmless: dict[str, None] = {}
 _LONGEST = 256  # characters; an address with brackets and a zone is shorter
 CUT_LENGTH = 250  # texts of this length may be cut within an address
 
@@ -61,6 +64,8 @@ _ENTITY = re.compile(r"&(?:amp;)*(?:#|num|period|colon|lsqb|lbrack)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _SUSPICIOUS = re.compile(r"\d|[:=]|[A-Fa-f]{8}|[A-Za-z0-9+/_-]{10}")
 _WORDS = re.compile(r"[ -~]{7}")
+_DIGITS = re.compile(r"[0-9]")
+_NIBBLE_DOTS, _PAIR_MARKS = 7, 3  # in the shortest match of `_NIBBLES`, and of `_PAIRS`
 _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
 _URLSAFE = str.maketrans("-_", "+/")
@@ -76,11 +81,14 @@ class Allowed:
             token for text in own for kind in _TOKENS for token in kind.findall(text)
         )
         self.cleaned: dict[tuple[str, str], str] = {}  # a cache: one record repeats the same texts
+        self.spared = False  # whether something was kept because it is allowed
 
     def address(self, value: IPv4Address | IPv6Address) -> bool:
         """Whether this address is allowed, in its IPv4-mapped form too."""
         mapped = value.ipv4_mapped if isinstance(value, IPv6Address) else None
-        return value in self._addresses or (mapped is not None and mapped in self._addresses)
+        kept = value in self._addresses or (mapped is not None and mapped in self._addresses)
+        self.spared = self.spared or kept
+        return kept
 
     def text(self, text: str) -> bool:
         """Whether this address, in a usual notation, is allowed."""
@@ -95,7 +103,9 @@ class Allowed:
 
     def own(self, token: str) -> bool:
         """Whether this number is in the input."""
-        return token in self._own
+        kept = token in self._own
+        self.spared = self.spared or kept
+        return kept
 
 
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
@@ -113,12 +123,22 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
 
 def clean(text: str, allowed: Allowed, mark: str = TEXT_MARK) -> str:
     """Replace every address in `text` that is not allowed, through every layer of encoding."""
-    if not _SUSPICIOUS.search(text):
+    if text in _harmless or not _SUSPICIOUS.search(text):
         return text
     known = allowed.cleaned.get((text, mark))
     if known is None:
+        allowed.spared = False
         known = allowed.cleaned[text, mark] = _cleaned(text, allowed, mark)
+        if known == text and not allowed.spared and len(text) <= _LONGEST:
+            _remember_harmless(text)
     return known
+
+
+def _remember_harmless(text: str) -> None:
+    """Keep a text in which there is nothing to replace, whatever is allowed."""
+    if len(_harmless) >= _REMEMBERED:
+        del _harmless[next(iter(_harmless))]
+    _harmless[text] = None
 
 
 def _cleaned(text: str, allowed: Allowed, mark: str) -> str:
@@ -151,7 +171,7 @@ def _unwrapped(text: str) -> str:
         text = html.unescape(text)
     if "\\" in text:
         text = _ESCAPE.sub(_unescaped, text)
-    return _INVISIBLE.sub("", text)
+    return text if text.isascii() else _INVISIBLE.sub("", text)
 
 
 def _unescaped(found: ReMatch) -> str:
@@ -171,6 +191,8 @@ def _plain(text: str, allowed: Allowed, mark: str, *, deep: int = 2) -> str:
 
 def _spelled(text: str, allowed: Allowed, mark: str) -> str:
     """Replace addresses; reversed IPv6 names before their parts."""
+    if text.count(".") < _NIBBLE_DOTS:
+        return _directly(text, allowed, mark)
     at, done = 0, ""
     for found in _NIBBLES.finditer(text):
         kept = found[0] if _keeps_nibbles(found[0], allowed) else mark
@@ -183,13 +205,19 @@ def _directly(text: str, allowed: Allowed, mark: str) -> str:
     def unless(keeps: Callable[[ReMatch], bool]) -> Callable[[ReMatch], str]:
         return lambda found: found[0] if keeps(found) else mark
 
-    text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
+    # What a pattern needs is looked for first: most texts lack it.
+    if not text.isascii():
+        text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
     if ":" in text:
         text = _COLONS.sub(unless(lambda m: _keeps_colons(m, allowed)), text)
-    text = _QUAD.sub(unless(lambda m: _keeps_quad(m, allowed)), text)
-    text = _HOST.sub(unless(lambda m: allowed.own(m[0])), text)
-    text = _PAIRS.sub(mark, text)
-    text = _NUMBER.sub(unless(lambda m: _keeps_number(m[0], allowed)), text)
+    if _DIGITS.search(text):
+        text = _QUAD.sub(unless(lambda m: _keeps_quad(m, allowed)), text)
+        if "://" in text:
+            text = _HOST.sub(unless(lambda m: allowed.own(m[0])), text)
+    if any(text.count(between) >= _PAIR_MARKS for between in ":- "):
+        text = _PAIRS.sub(mark, text)
+    if _DIGITS.search(text):
+        text = _NUMBER.sub(unless(lambda m: _keeps_number(m[0], allowed)), text)
     text = _HEX.sub(unless(lambda m: allowed.own(m[0]) or allowed.number(int(m[0], 16))), text)
     if "==" in text:
         text = _PACKED.sub(unless(lambda m: _keeps_packed(m[0], allowed)), text)

@@ -13,8 +13,11 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from enum import Enum
+from functools import cache
 from hashlib import sha256
-from typing import TypeVar
+from operator import is_
+from types import UnionType
+from typing import Annotated, TypeVar, Union, get_args, get_origin
 from unicodedata import category
 
 import msgspec
@@ -125,9 +128,9 @@ def _public(address: str) -> bool:
 def _struct(value: S, keep: Allowed) -> S:
     """The struct with every string in it scrubbed; the same object if nothing changed."""
     changed: dict[str, object] = {}
-    for name in value.__struct_fields__:
+    for name in _with_text(type(value)):
         old = getattr(value, name)
-        if type(old) in _NO_TEXT:
+        if not old:
             continue
         new = _headers(old, keep) if name == "headers" else _field(name, old, keep)
         if new is not old:
@@ -137,18 +140,27 @@ def _struct(value: S, keep: Allowed) -> S:
     return msgspec.structs.replace(value, **changed) if changed else value
 
 
+@cache
+def _with_text(kind: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The fields of a struct that may hold text: all but numbers."""
+    return tuple(one.name for one in msgspec.structs.fields(kind) if not _is_number(one.type))
+
+
+def _is_number(kind: object) -> bool:
+    if get_origin(kind) is Annotated:
+        return _is_number(get_args(kind)[0])
+    if get_origin(kind) in {Union, UnionType}:
+        return all(map(_is_number, get_args(kind)))
+    return kind in _NO_TEXT
+
+
 def _field(name: str, value: object, keep: Allowed) -> object:
-    if type(value) in _NO_TEXT or isinstance(value, Enum):
-        return value
-    if isinstance(value, str):
+    if type(value) is str or (isinstance(value, str) and not isinstance(value, Enum)):
         return value if name == "body" else _text(name, value, keep)
     if isinstance(value, tuple):
-        new = tuple(_field(name, item, keep) for item in value)
-        same = all(mine is old for mine, old in zip(new, value, strict=True))
-        return value if same else new
-    if isinstance(value, dict):
-        if name == "certs":
-            return value
+        new = tuple([_field(name, item, keep) for item in value])
+        return value if all(map(is_, new, value)) else new
+    if isinstance(value, dict) and name != "certs":
         scrubbed = {clean(key, keep): _field(name, item, keep) for key, item in value.items()}
         return value if scrubbed == value else scrubbed
     return _struct(value, keep) if isinstance(value, msgspec.Struct) else value

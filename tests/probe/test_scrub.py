@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from probe import codec
+from probe import codec, ip_patterns, scrub as scrub_module
 from probe.clip import UnfitError, within_bounds
 from probe.ip_patterns import Allowed, clean
 from probe.model import (
@@ -468,3 +468,36 @@ def test_what_a_resolver_says_is_scrubbed() -> None:
     assert edns is not None
     assert "178.88" not in repr(edns)
     assert "by order 7" in edns.errors[0].text
+
+
+def test_a_text_of_many_records_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    cleaned = ip_patterns._cleaned
+
+    def counted(text: str, allowed: Allowed, mark: str) -> str:
+        read.append(text)
+        return cleaned(text, allowed, mark)
+
+    monkeypatch.setattr(ip_patterns, "_cleaned", counted)
+    monkeypatch.setattr(ip_patterns, "_harmless", {})
+    for _ in range(3):
+        assert clean("text/html; charset=utf-8", Allowed([])) == "text/html; charset=utf-8"
+    assert read == ["text/html; charset=utf-8"]
+    assert [clean(f"number {n} of many", Allowed([])) for n in range(2000)]
+    assert len(ip_patterns._harmless) <= ip_patterns._REMEMBERED
+
+
+@pytest.mark.parametrize("text", [SEEN4, f"at {SEEN4}", f"[{SEEN6}]"])
+def test_what_one_record_may_keep_is_removed_from_the_next(text: str) -> None:
+    for _ in range(2):
+        assert clean(text, SEEN) == text
+        assert clean(text, Allowed([])) != text
+    number = f"id={int(OURS4)}"
+    assert clean(number, Allowed([], [str(int(OURS4))])) == number
+    assert clean(number, Allowed([])) != number
+
+
+def test_fields_that_hold_only_numbers_are_not_looked_at() -> None:
+    looked = scrub_module._with_text(Tls)
+    assert not {"at", "elapsed", "bytes_in", "alert", "acknowledged"} & set(looked)
+    assert {"address", "sni", "detail", "alert_by", "trust", "chain"} <= set(looked)
