@@ -85,7 +85,7 @@ class _Search:
         else:
             return
         if any(await self._pass(own, Role.TARGET, ttl)):
-            await self._beyond(Role.TARGET, address, server)
+            await self._beyond(Role.TARGET, address, port, server)
             return
         if all(await self._pass(other, Role.HARMLESS, ttl, fresh=FLOWS)):
             await self._narrow(own, other, Role.HARMLESS, ttl)
@@ -100,7 +100,7 @@ class _Search:
         known = await self._nearest(Role.REFERENCE, reference.address, port)
         if known is None:
             return
-        await self._beyond(Role.REFERENCE, reference.address, known)
+        await self._beyond(Role.REFERENCE, reference.address, port, known)
         routers = await self._prober.routers(self._address, _HOPS)
         added = [self._log.add(one, hop=self._hop.number) for one in routers]
         near, arrived = silence_place.distance(added)
@@ -198,13 +198,21 @@ class _Search:
                 low = middle
         return high if high < _FARTHEST else None
 
-    async def _beyond(self, role: Role, address: str, server: int) -> None:
-        """Datagrams that would expire behind the server, were the TTL of SYNs not rewritten."""
+    async def _beyond(self, role: Role, address: str, port: int, server: int) -> None:
+        """Datagrams that would expire behind the server, were the TTL of SYNs not rewritten.
+
+        Or their way is longer than that of all SYNs so far; so more SYNs are sent then.
+        """
 
         async def datagram(ttl: int, flow: int) -> Step | None:
             return await self._prober.datagram(address, ttl, flow)
 
-        await self._send(datagram, role, [server + BEYOND] * FLOWS)
+        async def syn(ttl: int, flow: int) -> Step | None:
+            return await self._prober.syn(address, port, ttl, flow)
+
+        met = await self._send(datagram, role, [server + BEYOND] * FLOWS)
+        if met.count(HopResult.EXPIRED) >= silence_place.MOST:
+            await self._send(syn, role, [server] * 2 * FLOWS, fresh=True)
 
     async def _narrow(self, own: Probe, other: Probe, role: Role, high: int) -> None:
         """Find the first distance at which the packets are stopped, by bisection."""

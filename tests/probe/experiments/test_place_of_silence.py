@@ -249,6 +249,21 @@ def test_connections_stopped_before_ways_of_different_length(fate: Failure) -> N
     assert (found.by, found.after, found.before) == ("network", 3, 4)
 
 
+@pytest.mark.parametrize(("seen", "kind"), [(NAME, "hello"), (SILENT, "tcp"), (SILENT, "all")])
+def test_flows_that_all_take_the_shorter_way_are_no_rewritten_ttl(
+    seen: Sequence[Step], kind: str
+) -> None:
+    """Datagrams of the same numbers take the longer way."""
+
+    class Unlucky(FakePath):
+        async def datagram(self, address: str, ttl: int, flow: int) -> Ping:
+            return await super().datagram(address, ttl, flow + 4)
+
+    found = search(Unlucky(lengths=(7,) * 4 + (10,) * 4, server=True, kind=kind), seen)
+    assert found is not None
+    assert found.by == "server"
+
+
 def test_a_box_beside_slow_routers_is_not_taken_for_the_server() -> None:
     """Datagrams are seldom reported, so nothing is shown at the distance before the server."""
     found = search(FakePath(box=8, kind="tcp", mute=frozenset({8})), SILENT)
