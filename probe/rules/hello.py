@@ -8,7 +8,7 @@ from probe.analysis.evidence import Evidence
 from probe.analysis.once import once
 from probe.compare import same_failure
 from probe.failure import Failure
-from probe.model import Outcome, Role, Tls
+from probe.model import Outcome, Role, Tcp, Tls
 from probe.rule import Finding, InnocentExplanation, Tier, rule
 from probe.rules.tls import MECHANISMS, not_the_server
 
@@ -152,6 +152,13 @@ def stopped_for_any_name(e: Evidence) -> Finding | None:
 def _unanswered(e: Evidence, hello: str) -> bool:
     """No byte came back; an alert would be the server's own refusal of the hello."""
     return all(s.bytes_in == 0 and s.failure in _STOPPED for s in _with_any_name(e, hello))
+
+
+@rule("hello.nothing_sent", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def nothing_sent(e: Evidence) -> Finding | None:
+    """No hello was sent: the target is an address or has none, or no harmless name is known."""
+    sent = any(isinstance(s, Tls | Tcp) and s.role is not Role.REFERENCE for s in e.steps)
+    return None if sent else Finding(e.steps[-1:], 0.5)
 
 
 @rule("hello.nothing_to_compare", Tier.UNCLEAR, Outcome.INCONCLUSIVE)

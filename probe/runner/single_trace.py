@@ -70,7 +70,7 @@ def _check_sent(url: str, steps: Steps) -> None:
     host = Job("", url).host
     asked = [step for step in steps if isinstance(step, Dns)]
     found = [address for step in asked for address in step.addresses]
-    if not found and all(step.failure is Failure.TIMEOUT for step in asked):
+    if not found and all(map(_is_unheard, asked)):
         message = _("{host}: no resolver answers; is this machine online?")
         raise UserError(message.format(host=host), Exit.OFFLINE)
     if not found:
@@ -79,6 +79,11 @@ def _check_sent(url: str, steps: Steps) -> None:
         raise UserError(message.format(host=host, reason=failure))
     message = _("{host}: no public IPv4 address among {addresses}; name one with --address")
     raise UserError(message.format(host=host, addresses=", ".join(dict.fromkeys(found))))
+
+
+def _is_unheard(step: Dns) -> bool:
+    """No resolver answered, as without a line; an answer that denies the name is one."""
+    return step.failure is Failure.TIMEOUT or bool(step.failure and step.failure.is_unreachable)
 
 
 def _harmless(url: str) -> tuple[str, ...]:

@@ -157,6 +157,13 @@ TABLE = {
         False,
         "inconclusive 0.4 by hello.nothing_to_compare",
     ),
+    "no address": ("hello.nothing_sent", made(), True, "inconclusive 0.5 by hello.nothing_sent"),
+    "something": (
+        "hello.nothing_sent",
+        made(offered("default")),
+        False,
+        "ok 0.9 by hello.usual_one_answered",
+    ),
     "nothing": (
         "hello.nothing_to_compare",
         made(offered("default", TIMEOUT, TIMEOUT)),

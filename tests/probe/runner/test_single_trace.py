@@ -22,6 +22,11 @@ def asked(*addresses: str, failure: Failure | None = None) -> Dns:
         ((asked("10.0.0.1"), asked("10.0.0.1")), "no public IPv4 address among 10.0.0.1", 2),
         ((asked("2001:db8::1"),), "no public IPv4 address among 2001:db8::1", Exit.USAGE),
         ((asked(failure=Failure.TIMEOUT),) * 3, "is this machine online?", Exit.OFFLINE),
+        (
+            (asked(failure=Failure.TIMEOUT), asked(failure=Failure.NETWORK_UNREACHABLE)),
+            "is this machine online?",
+            Exit.OFFLINE,
+        ),
     ],
 )
 def test_what_cannot_be_traced_is_one_line_and_an_exit_code(
