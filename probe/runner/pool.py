@@ -1,11 +1,14 @@
 """Run jobs concurrently, at most one on each host.
 
 Two pools of one run share their slots: first looks at targets, and second looks that become due
-meanwhile. A host is busy for both. A job that only awaits comparisons gives up its slot.
+meanwhile. A host is busy for both. A job that only awaits comparisons gives up its slot, and so
+does one that takes much longer than the quick ones: it waits for a silence, and hardly loads the
+line (`net/rate_limit.py` limits connections).
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,8 +21,12 @@ JobFunction = Callable[[Job], Awaitable[None]]
 _POLL_SECONDS = 0.1
 # The part of the slots for second looks while first looks wait: one in so many.
 _SHARE = 8
-# For each slot, so many jobs may wait beside it for comparisons: they take memory.
-_BESIDE = 2
+# For each slot, so many jobs may wait beside it, and so many in all: they take memory.
+_BESIDE, _MOST_BESIDE = 2, 48
+# Seconds in a slot after which a job mostly waits; or twice what the quickest quarter of the last
+# jobs took, as everything takes longer on a slow machine.
+LONG = 2.0
+_RECENT, _ENOUGH = 32, 8
 
 
 class Slots:
@@ -29,12 +36,16 @@ class Slots:
         first_waiting: Whether first looks wait for a slot.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, patience: float | None = LONG) -> None:
+        """`patience`: seconds after which a job gives up its slot at least; None: it never does."""
+        self._patience = patience
+        self._began: dict[Job, float] = {}
+        self._lengths: deque[float] = deque(maxlen=_RECENT)
         self.first_waiting: Callable[[], bool] = lambda: False
         self.busy: set[str] = set()
         self._free = asyncio.Semaphore(most)
-        self._holders: set[Job] = set()
-        self._beside, self._most_beside = 0, _BESIDE * most
+        self._holders: dict[Job, asyncio.TimerHandle | None] = {}
+        self._beside, self._most_beside = 0, min(_BESIDE * most, _MOST_BESIDE)
         self._changed = asyncio.Event()
 
     async def take(self) -> None:
@@ -47,25 +58,46 @@ class Slots:
 
     def begin(self, job: Job) -> None:
         """This job has the slot that was taken last, and its host is busy."""
-        self._holders.add(job)
         self.busy.add(job.host)
+        self._holders[job] = None
+        loop = asyncio.get_running_loop()
+        self._began[job] = loop.time()
+        if self._patience is not None:
+            seconds = max(self._patience, 2 * self._usual)
+            self._holders[job] = loop.call_later(seconds, self.leave, job)
+
+    @property
+    def _usual(self) -> float:
+        """What a quick job takes; 0 while that is not known."""
+        known = sorted(self._lengths)
+        return known[len(known) // 4] if len(known) >= _ENOUGH else 0.0
+
+    def holds(self, job: Job) -> bool:
+        """Whether this job has a slot."""
+        return job in self._holders
 
     def leave(self, job: Job) -> None:
         """This job goes on without its slot, unless many do."""
         if job in self._holders and self._beside < self._most_beside:
-            self._holders.remove(job)
             self._beside += 1
-            self._free.release()
+            self._release(job)
+            self.change()
 
     def end(self, job: Job) -> None:
         """This job has ended."""
         if job in self._holders:
-            self._holders.remove(job)
-            self._free.release()
+            self._release(job)
         else:
             self._beside -= 1
+        self._lengths.append(asyncio.get_running_loop().time() - self._began.pop(job))
         self.busy.discard(job.host)
         self.change()
+
+    def _release(self, job: Job) -> None:
+        timer = self._holders.pop(job)
+        if timer is not None:
+            timer.cancel()
+        self._free.release()
 
     def change(self) -> None:
         """Wake the workers that wait for a job."""
@@ -163,7 +195,8 @@ class SecondLooks:
         self.closed = False
         self._look = look
         self._slots = slots
-        self._most, self._running = most, 0
+        self._most = most
+        self._under_way: set[Job] = set()
         self._enough = enough
         self._may_begin = may_begin
         self._clock = clock
@@ -193,7 +226,7 @@ class SecondLooks:
     def _next(self) -> Job | None:
         """The longest first, so that the run does not end with one that began late."""
         most = max(1, self._most // _SHARE) if self._slots.first_waiting() else self._most
-        if self._running >= most:
+        if sum(map(self._slots.holds, self._under_way)) >= most:
             return None
         now, busy = self._clock(), self._slots.busy
         due = [job for job, one in self._waiting.items() if one.moment <= now]
@@ -202,12 +235,12 @@ class SecondLooks:
         if job is not None:
             del self._waiting[job]
             self._slots.begin(job)
-            self._running += 1
+            self._under_way.add(job)
         return job
 
     async def _run(self, job: Job) -> None:
         try:
             await self._look(job)
         finally:
-            self._running -= 1
+            self._under_way.discard(job)
             self._slots.end(job)

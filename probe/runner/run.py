@@ -29,7 +29,7 @@ from probe.runner.history import History
 from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
 from probe.runner.output import RecordWriter
-from probe.runner.pool import Pool, SecondLooks, Slots
+from probe.runner.pool import LONG, Pool, SecondLooks, Slots
 from probe.runner.record_builder import HeldMeasurement, Measurement
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached, with_foreign
@@ -168,7 +168,9 @@ class Run:
         """Measure jobs; confirm those that are held, as soon as there is a reference site."""
         self._swept = False
         self._pages_left = sum(map(self._fetches_pages, jobs))
-        self._slots = Slots(self._spec.concurrency)
+        # What loads the line goes one at a time, and what waits for that was begun already.
+        patience = None if any(map(self._measurer.exclusive, jobs)) else LONG
+        self._slots = Slots(self._spec.concurrency, patience=patience)
         self._second = SecondLooks(
             self._confirm,
             self._slots,
@@ -301,7 +303,8 @@ class Run:
             return
         self._followed_up = jobs
         self._progress.phase("following up slow pages", len(jobs))
-        await self._within_time(Pool(jobs, self._measure, enough=self._over).run(1))
+        pool = Pool(jobs, self._measure, enough=self._over, slots=Slots(1, patience=None))
+        await self._within_time(pool.run(1))
 
     async def _check_references_after(self) -> None:
         """Within the time kept for it; also after a stop, but then for a second at most."""

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from probe.ordering import Job
 from probe.runner.pool import Pool, SecondLooks, Slots
 
@@ -82,6 +84,45 @@ def test_a_job_that_only_compares_gives_its_slot_to_another() -> None:
         assert begun == ["a", "b", "c", "d", "a"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("patience", "most"), [(0.0, 3), (None, 1)])
+def test_a_job_that_takes_long_gives_its_slot_to_another(patience: float | None, most: int) -> None:
+    async def scenario() -> None:
+        begun: list[str] = []
+        answered = asyncio.Event()
+
+        async def do(job: Job) -> None:
+            begun.append(job.host)
+            await answered.wait()
+
+        slots = Slots(1, patience=patience)
+        pool = Pool(jobs("a", "b", "c", "d"), do, enough=lambda: False, slots=slots)
+        running = asyncio.create_task(pool.run(1))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert begun == ["a", "b", "c"][:most]
+        answered.set()
+        await running
+
+    asyncio.run(scenario())
+
+
+def test_where_every_job_takes_long_none_gives_up_its_slot() -> None:
+    async def scenario() -> float:
+        slots = Slots(8, patience=0.001)
+
+        async def do(_: Job) -> None:
+            await asyncio.sleep(0.02)
+
+        await Pool(jobs(*"abcdefgh"), do, enough=lambda: False, slots=slots).run(8)
+        await slots.take()
+        slots.begin(job := jobs("i")[0])
+        timer = slots._holders[job]
+        assert timer is not None
+        return timer.when() - slots._began[job]
+
+    assert asyncio.run(scenario()) > 0.03
 
 
 def test_each_slot_is_free_again_whether_jobs_left_theirs_or_not() -> None:
