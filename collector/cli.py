@@ -19,6 +19,7 @@ from collector.admin.key_commands import KEY_COMMANDS
 from collector.admin.replay_command import EVENT_COMMANDS
 from collector.config_file import blame, config_option
 from collector.lake.command import lake
+from collector.lake.import_command import lake_import
 from collector.lake.pull_command import pull
 from collector.report.command import report
 from collector.settings import (
@@ -309,6 +310,7 @@ for _command in (
     *KEY_COMMANDS,
 ):
     cli.add_command(_command)
+lake.add_command(lake_import)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -137,7 +137,7 @@ def keep(
 
 def put(events: Sequence[StoredEvent]) -> Operation[None]:
     """Store events, and those of their revisions that are new."""
-    yield Execute("event_put", [_params(one) for one in events])
+    yield Execute("event_put", [event_columns(one) for one in events])
     yield Execute("event_revision_add", [one for event in events for one in _revisions(event)])
 
 
@@ -203,11 +203,8 @@ def stored_event(row: Row) -> StoredEvent:
     )
 
 
-def _look(row: Row, where: Where) -> Look:
-    return Look._make((*row[:4], *where, *row[4:]))
-
-
-def _params(one: StoredEvent) -> Params:
+def event_columns(one: StoredEvent) -> Params:
+    """An event as the columns of its row."""
     event, ended = one.event, one.event.ended
     return {
         "id": one.id,
@@ -237,6 +234,10 @@ def _params(one: StoredEvent) -> Params:
         "revision": one.revision,
         "category": one.category,
     }
+
+
+def _look(row: Row, where: Where) -> Look:
+    return Look._make((*row[:4], *where, *row[4:]))
 
 
 def _revisions(one: StoredEvent) -> Iterator[Params]:

@@ -1,14 +1,14 @@
 """Rows of one day and country as a sorted Parquet file, and such a file back as a table."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from collector.lake.files import LakeFiles
-from collector.lake.manifest import Part
+from collector.lake.manifest import Manifest, Part
 from collector.lake.schema import ORDER, ROWS_IN_GROUP, VERSION, schema, types
 from collector.settings import SettingsError
 
@@ -135,8 +135,8 @@ def _columns_with_dictionary(rows: "pa.Table") -> dict[str, Any]:
     return {"use_dictionary": [one for one in rows.column_names if one not in _UNLIKE]}
 
 
-def read_part(files: LakeFiles, part: Part) -> "pa.Table":
-    """The rows of a file; columns that its version lacks are null.
+def read_part(files: LakeFiles, part: Part, only: Sequence[str] | None = None) -> "pa.Table":
+    """The rows of a file, or only these columns; columns that its version lacks are null.
 
     Raises:
         SettingsError: It is damaged.
@@ -145,10 +145,12 @@ def read_part(files: LakeFiles, part: Part) -> "pa.Table":
     from pyarrow import parquet
 
     try:
-        found = parquet.read_table(pa.BufferReader(files.read(part.path)))
+        found = parquet.read_table(pa.BufferReader(files.read(part.path)), columns=only)
     except (OSError, ValueError) as error:
         raise SettingsError(f"lake {files.root}: {part.path} is damaged: see lake check") from error
     wanted = schema(part.table)
+    if only is not None:
+        wanted = pa.schema([wanted.field(name) for name in only])
     columns = [
         found.column(field.name)
         if field.name in found.column_names
@@ -156,3 +158,12 @@ def read_part(files: LakeFiles, part: Part) -> "pa.Table":
         for field in wanted
     ]
     return pa.Table.from_arrays(columns, schema=wanted)
+
+
+def ids_of(
+    files: LakeFiles, known: Manifest, where: Partition, *, without: str = ""
+) -> Iterator[str]:
+    """The ids of the records that the lake has there, but those of one origin."""
+    for part in known.of("measurements"):
+        if (part.day, part.country) == where and part.origin != without:
+            yield from read_part(files, part, ["id"]).column("id").to_pylist()

@@ -19,8 +19,8 @@ import msgspec
 from collector.admin.export_columns import COLUMNS
 from collector.lake import flatten, manifest as manifests
 from collector.lake.files import LakeFiles
-from collector.lake.manifest import LakeOrigin, Manifest, Part
-from collector.lake.parts import Partition, partition_of, read_part, table_of, write_part
+from collector.lake.manifest import LakeOrigin, Part
+from collector.lake.parts import Partition, ids_of, partition_of, table_of, write_part
 from collector.record_row import instant
 from collector.settings import SettingsError
 from collector.store.measurements import CONCLUSIVE, UNLISTED
@@ -117,7 +117,9 @@ class LakePull:
 
     def _ids_of_others(self, where: Partition) -> frozenset[str]:
         if where not in self._others:
-            self._others[where] = frozenset(_ids(self.files, self._known, where, self.origin))
+            self._others[where] = frozenset(
+                ids_of(self.files, self._known, where, without=self.origin)
+            )
         return self._others[where]
 
     def _put(
@@ -194,10 +196,3 @@ def _is_vote(columns: Mapping[str, Any]) -> bool:
     return bool(counts and listed and not columns.get("excluded")) and (
         columns.get("outcome") in CONCLUSIVE
     )
-
-
-def _ids(files: LakeFiles, known: Manifest, where: Partition, origin: str) -> Iterator[str]:
-    """The records that the lake has of other collectors there."""
-    for part in known.of("measurements"):
-        if (part.day, part.country) == where and part.origin != origin:
-            yield from read_part(files, part).column("id").to_pylist()

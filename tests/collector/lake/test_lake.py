@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from collector.cli import cli
-from collector.lake import flatten, manifest as manifests, writing
+from collector.lake import flatten, lots, manifest as manifests, writing
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import Manifest
 from collector.settings import SettingsError
@@ -152,7 +152,7 @@ def test_large_records_are_written_before_they_fill_the_memory(
 ) -> None:
     body = json.dumps({"id": "x", "steps": [{"op": "http", "failure": "x" * 500_000}]}).encode()
     fill(tmp_path, [row(number, raw=zlib.compress(body)) for number in range(10)])
-    monkeypatch.setattr(writing, "_LOT_BYTES", 2_000_000)
+    monkeypatch.setattr(lots, "LOT_BYTES", 2_000_000)
     assert "10 records" in written(tmp_path).stdout
     assert len(manifest(tmp_path).of("steps")) == 3
     assert {one["id"] for one in rows_of(tmp_path, "steps")} == {row(n).id for n in range(10)}
