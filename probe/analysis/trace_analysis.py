@@ -227,7 +227,7 @@ def _heard_again(steps: Sequence[Step], layer: Layer, first: _Onset) -> bool:
 
 def _passes(here: Sequence[NamePair], first: _Onset) -> bool:
     """It is before the first odd distance, and the same act would have been visible there."""
-    seen = [pair for pair in here if pair.ttl < first.ttl and not pair.odd]
+    seen = [pair for pair in here if pair.ttl < first.ttl and not pair.unlike]
     if first.result is not HopResult.SILENT:
         return bool(seen)
     return any(result_of(pair.harmless) is not HopResult.SILENT for pair in seen)

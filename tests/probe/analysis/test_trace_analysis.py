@@ -89,6 +89,18 @@ def test_a_timeout_that_comes_late_shows_a_busy_machine_and_no_silence() -> None
     assert trace_analysis.single_look(steps, "tls") is not None, "nor were they alike"
 
 
+def test_a_late_silence_is_no_router_that_both_names_pass() -> None:
+    steps = tuple(
+        replace(s, limit=2.0, elapsed=3.1)
+        if isinstance(s, Tls) and s.travel is not None and s.travel.ttl == 4
+        else s
+        for s in walk("tls", "xxxxxxxa", "xxxsssss")
+    )
+    found = trace_analysis.locate(steps, "tls")
+    assert found is not None
+    assert (found.after, found.by) == (3, 5), "it may be before hop 4 or behind it"
+
+
 def test_at_the_servers_own_distance_it_may_be_the_server() -> None:
     found = trace_analysis.locate(walk("tls", "xxxa", "xxxr"), "tls")
     assert found is not None
