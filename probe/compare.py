@@ -26,9 +26,11 @@ _STOCK_TITLES = (
     *("400 ", "401 ", "403 ", "404 ", "405 ", "410 ", "429 ", "500 ", "502 ", "503 ", "504 "),
     *("301 moved", "302 found", "error 404", "not found", "bad request", "site not found"),
 )
+# Of each kind: what the records need that are measured or judged at a time.
+_REMEMBERED = 256
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def host_of(url: str) -> str:
     """The host of a URL, lower case, without brackets or port; empty when there is none."""
     try:
@@ -37,7 +39,7 @@ def host_of(url: str) -> str:
         return ""
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def port_of(url: str) -> int | None:
     """The port of a URL, explicit or implied; None when it has no valid one."""
     try:
@@ -48,7 +50,7 @@ def port_of(url: str) -> int | None:
     return explicit or (443 if parts.scheme == "https" else 80)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def registrable(host: str) -> str:
     """The registered part of a name: `a.b.example.com.kz` -> `example.com.kz`."""
     if is_address(host):
@@ -68,7 +70,7 @@ def same_brand(one: str, other: str) -> bool:
     return registrable(one).partition(".")[0] == registrable(other).partition(".")[0]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def is_address(text: str) -> bool:
     """The text is an IP address, not a name."""
     try:
@@ -78,7 +80,7 @@ def is_address(text: str) -> bool:
     return True
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def is_bogon(address: str) -> bool:
     """The address is never a public server's (RFC 6890)."""
     try:
@@ -89,7 +91,7 @@ def is_bogon(address: str) -> bool:
     return not (mapped or parsed).is_global or parsed.is_multicast
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=_REMEMBERED)
 def prefix_of(address: str, *, ipv4: int, ipv6: int) -> str:
     """The network of these many bits that an address is in; empty for what is no address."""
     try:

@@ -7,6 +7,7 @@ stricter than browsers calls working sites broken. Everything else is a `DerErro
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, OID = 0x01, 0x02, 0x03, 0x04, 0x06
@@ -88,9 +89,14 @@ def expect(item: Item, tag: int) -> Item:
 
 def oid(item: Item) -> str:
     """An object identifier in dots."""
+    return _dotted(expect(item, OID).contents[:64])
+
+
+@lru_cache(maxsize=256)
+def _dotted(contents: bytes) -> str:
     numbers: list[int] = []
     value = 0
-    for byte in expect(item, OID).contents[:64]:
+    for byte in contents:
         value = value << 7 | byte & 0x7F
         if not byte & 0x80:
             numbers.append(value)
@@ -128,8 +134,12 @@ def instant(item: Item) -> datetime:
     stamp, zone = digits[:14], digits[14:].lstrip(".0123456789")
     if not stamp.isdigit():  # UTCTime may leave its seconds out
         stamp, zone = digits[:12] + "00", digits[12:]
+    if len(stamp) != 14:
+        raise DerError("no time")
     try:
-        when = datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        # `strptime` would import the locales, and take longer.
+        month, day, hour, minute, second = (int(stamp[at : at + 2]) for at in range(4, 14, 2))
+        when = datetime(int(stamp[:4]), month, day, hour, minute, second, tzinfo=UTC)
         return when - _offset(zone)
     except (ValueError, OverflowError) as error:
         raise DerError("no time") from error

@@ -105,7 +105,7 @@ def covers(leaf: "Certificate", name: str | None) -> bool:
     return any(matches(pattern.removesuffix("."), host) for pattern in names)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _host(name: str) -> str | None:
     """A name as it is compared; None when it is neither a name nor an address."""
     try:
@@ -114,7 +114,7 @@ def _host(name: str) -> str | None:
         return None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def rfc3339(when: datetime) -> str:
     """An instant in the format of records."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
@@ -210,7 +210,7 @@ def matches(pattern: str, host: str) -> bool:
     return pattern.startswith("*.") and pattern[2:] == parent and "." in parent
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _address(host: str) -> str | None:
     try:
         return str(ip_address(host.strip("[]")))

@@ -257,9 +257,9 @@ def _measure(
     began: float,
 ) -> Exit:
     import asyncio
+    from contextlib import AsyncExitStack
 
-    from probe.heartbeat import sender as heartbeat
-    from probe.runner import after_run, jobs as jobs_of, recheck_worker
+    from probe.runner import after_run, jobs as jobs_of
     from probe.runner.loop import repeat
     from probe.runner.output import Sink
     from probe.signals import Stop, signals
@@ -273,10 +273,14 @@ def _measure(
     async def go() -> Exit:
         stop = Stop()
         with signals(stop):
-            async with (
-                heartbeat.heartbeats(context, console.note),
-                recheck_worker.recheck_workers(context, jobs, console),
-            ):
+            async with AsyncExitStack() as beside:
+                if context.collectors:  # without one, their client need not be in memory
+                    from probe.heartbeat import sender
+                    from probe.runner import recheck_worker
+
+                    await beside.enter_async_context(sender.heartbeats(context, console.note))
+                    rechecks = recheck_worker.recheck_workers(context, jobs, console)
+                    await beside.enter_async_context(rechecks)
                 return await repeat(
                     context, jobs, sink, console=console, stop=stop, began=began, renew=renew
                 )

@@ -13,7 +13,7 @@ from time import monotonic
 
 from probe.net.concurrency import AdaptiveConcurrency
 
-_REMEMBERED = 1024
+_REMEMBERED = 128  # addresses that nobody uses
 
 
 @dataclass(slots=True)
