@@ -135,7 +135,8 @@ async def _fetch_once(
             return (tcp,)
         try:
             if not what.secure:
-                plain = _HttpExchange(stream, stream, cap, what.url, waited=tcp.elapsed)
+                trip = tcp.elapsed
+                plain = _HttpExchange(stream, stream, cap, what.url, waited=trip, trip=trip)
                 return tcp, await _exchange(target, what, plain, limit)
             allowed = session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
             step, tls = await tls_handshake(target, destination, stream, allowed)
@@ -149,6 +150,7 @@ async def _fetch_once(
                 h2=tls.alpn == "h2",
                 proven=step.trust is not None and step.trust.valid,
                 waited=max(tcp.elapsed, step.elapsed),
+                trip=tcp.elapsed,
             )
             return tcp, step, await _exchange(target, what, exchange, limit)
         finally:
@@ -175,9 +177,10 @@ class _HttpExchange:
 
     Attributes:
         stream: Counts the bytes. transport: what is written and read (TLS, or the stream itself).
-        waited: The slower of connect and handshake, seconds.
+        waited: The slower of connect and handshake, seconds. trip: the round trip of connecting.
         patience: Seconds after which a body counts as slow, and more of it is read.
-        reads_further: Whether a page of more than half of the cap is read further.
+        reads_further: Whether a page of more than half of the cap is read further, by the seconds
+            in which it came and the round trip.
         quiet: Seconds without a byte after which it is silent, and no longer slow.
     """
 
@@ -188,9 +191,10 @@ class _HttpExchange:
     h2: bool = False
     proven: bool = False
     waited: float = 0.0
+    trip: float = 0.0
     patience: float = LONGEST
     quiet: float = LONGEST
-    reads_further: Callable[[str], bool] = field(default=lambda _: False)
+    reads_further: Callable[[str, float | None, float], bool] = field(default=lambda *_: False)
     started: float = field(default_factory=monotonic)
     deadline: float = 0.0
     first: float | None = None
@@ -226,6 +230,7 @@ class _HttpExchange:
             self.last = now
             self._raise_cap()
             self.parser.feed(data)
+            self._raise_cap()
             self._limit_window()
             if not self.answer.ended and self.stream.bytes_in > _FLOOD:
                 self.answer.fail("flood")
@@ -253,7 +258,9 @@ class _HttpExchange:
             return
         if self.spread > self.patience:
             self.answer.cap = max(SLOW_CAP, self.cap)
-        elif len(self.answer.body) > self.cap // 2 and self.reads_further(self.url):
+        elif len(self.answer.body) > self.cap // 2 and self.reads_further(
+            self.url, self.stream.spread, self.trip
+        ):
             self.answer.cap = max(FURTHER_CAP, self.cap)
         else:
             return

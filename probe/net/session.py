@@ -11,7 +11,7 @@ from probe.experiments.interface import Resolver
 from probe.net.chain_verifier import ChainVerifier, load_roots
 from probe.net.concurrency import FIRST, AdaptiveConcurrency
 from probe.net.dial import SessionContext, TargetContext
-from probe.net.further import PAGES, FurtherReading
+from probe.net.further import PAGES, SLOW_PAGES, FurtherReading
 from probe.net.rate_limit import RateLimiter
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import ResolverPool
@@ -46,7 +46,8 @@ class SessionSettings:
         public: Public resolvers to ask as well.
         concurrency: Concurrent connections in all. per_address: to one address.
         spacing: Seconds between any two connections. per_address_spacing: to one address.
-        body_cap: Bytes of a body that are read. further_pages: how many are read further.
+        body_cap: Bytes of a body that are read. further_pages: how many are read further;
+            with 0, not those that come slowly either.
         ipv6: Whether the machine has IPv6; None: ask the kernel.
     """
 
@@ -84,7 +85,9 @@ class NetSession:
             counter=self.counter,
             timeouts=self.timeouts,
             verifier=self._verifier,
-            further=FurtherReading(settings.further_pages),
+            further=FurtherReading(
+                settings.further_pages, SLOW_PAGES if settings.further_pages else 0
+            ),
             lab=settings.lab,
         )
         self._apart = replace(self._context, limiter=_limiter(settings, _REFERENCES))

@@ -102,11 +102,16 @@ class Stream:
         self.first_arrival, self.pause = None, 0.0
 
     @property
-    def arriving(self) -> float | None:
-        """Seconds from the first timed arrival to the last, less the longest pause."""
+    def spread(self) -> float | None:
+        """Seconds from the first timed arrival to the last."""
         if self.first_arrival is None or self.last_arrival is None:
             return None
-        return max(self.last_arrival - self.first_arrival - self.pause, 0.0)
+        return self.last_arrival - self.first_arrival
+
+    @property
+    def arriving(self) -> float | None:
+        """The same, less the longest pause."""
+        return None if self.spread is None else max(self.spread - self.pause, 0.0)
 
     async def read(self, size: int = CHUNK) -> bytes:
         """The next bytes; b"" after the peer's FIN."""

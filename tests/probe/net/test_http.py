@@ -241,6 +241,44 @@ def test_only_so_many_pages_are_read_further() -> None:
     assert [further.allows(url) for url in "abc"] == [False, True, False]
 
 
+def test_a_few_pages_more_are_read_further_where_they_come_slowly() -> None:
+    further = FurtherReading(1, 2)
+    quick, slow = (0.05, 0.04), (0.3, 0.04)
+    assert further.allows("first", *quick)
+    assert not further.allows("quick", *quick)
+    assert not further.allows("far", 0.45, 0.2)
+    assert further.allows("slow", *slow)
+    assert further.allows("slow", *quick)  # the same page again
+    assert further.allows("slow too", *slow)
+    assert not further.allows("one too many", *slow)
+    further.note("slow", whole=True)
+    assert further.allows("slow", *slow)  # its rate is what is in question
+
+
+@pytest.mark.parametrize(("pause", "further"), [(0.5, True), (0.0, False)])
+def test_a_page_that_comes_slowly_is_read_until_its_rate_shows(
+    measure: Measure,
+    monkeypatch: pytest.MonkeyPatch,
+    pause: float,
+    further: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    monkeypatch.setattr("probe.net.session.FurtherReading", lambda *_: FurtherReading(0, 1))
+    page = random.Random(1).randbytes(100_000)
+
+    def in_parts(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(OK + b"\r\n")
+        for start in range(0, 12_000, 2000):
+            sock.sendall(page[start : start + 2000])
+            time.sleep(pause / 6)
+        sock.sendall(page[12_000:])
+        sock.shutdown(socket.SHUT_WR)
+
+    step = get(measure, in_parts)
+    assert (step.received_bytes >= FURTHER_CAP) is further
+    assert step.sha256 == hashlib.sha256(page[:BODY_CAP]).hexdigest()
+
+
 def test_silence_until_a_long_limit_is_no_slow_page(
     measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
