@@ -185,8 +185,9 @@ async def _deliver(spool: Spool, endpoint: CollectorEndpoint, sender: Sender) ->
     delivery = Delivery(endpoint.url)
     client = CollectorClient(endpoint)
     try:
-        async with asyncio.timeout(sender.budget), client:
-            if spool.waiting(endpoint.url):
+        # Without records no client is opened: its roots take memory and time in each heartbeat.
+        if spool.waiting(endpoint.url):
+            async with asyncio.timeout(sender.budget), client:
                 await _send_all(spool, client, sender, delivery)
     except TimeoutError:
         delivery.problem = _("{url}: not finished within {budget:.0f} seconds").format(

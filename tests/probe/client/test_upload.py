@@ -10,6 +10,7 @@ from aiohttp import web
 
 from probe.api_types import BatchReply
 from probe.client import endpoint
+from probe.client.collector_client import CollectorClient
 from probe.client.keys import Keys
 from probe.client.spool import Spool
 from probe.client.upload import Sender, UploadSummary, upload
@@ -51,6 +52,20 @@ def test_everything_arrives_once_in_batches_of_500(tmp_path: Path) -> None:
             assert server.requests.count("POST /v1/measurements") == 3
 
     asyncio.run(scenario())
+
+
+def test_where_nothing_waits_no_client_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A heartbeat every five minutes would read all roots for it."""
+
+    async def opened(_: CollectorClient) -> CollectorClient:
+        raise AssertionError
+
+    monkeypatch.setattr(CollectorClient, "__aenter__", opened)
+    url = "https://collector.example"
+    summary = asyncio.run(send(fill(tmp_path, [], url), sender(tmp_path), url))
+    assert summary.complete
 
 
 def test_what_was_made_offline_is_sent_by_the_next_run(tmp_path: Path) -> None:
