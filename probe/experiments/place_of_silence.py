@@ -20,11 +20,11 @@ from probe.compare import host_of, is_address, port_of
 from probe.experiments.browse import UrlHop
 from probe.experiments.interface import FlowNet, FlowProber, Net, Reference, Task
 from probe.experiments.step_log import StepLog
-from probe.model import Http, Role, Step, Tcp, Tls
+from probe.model import Http, Ping, Role, Step, Tcp, Tls
 
 _FARTHEST = 32
 _HOPS = 24
-_NEARER = 4  # routers by which a way may be shorter than another
+_NEARER = 4  # distances that are tried, where ways differ in length
 _NARROWING = 2  # flows at each distance, once it is known that the network does it
 
 # Sends one packet in this flow with this TTL; None: not sent.
@@ -104,27 +104,35 @@ class _Search:
         routers = await self._prober.routers(self._address, _HOPS)
         added = [self._log.add(one, hop=self._hop.number) for one in routers]
         near, arrived = silence_place.distance(added)
-        stopped = await self._compare_kinds(near - MARGIN, known - MARGIN)
+        stopped = await self._compare_kinds(near - MARGIN, min(near, known) - MARGIN)
         if not stopped and not arrived and near < known:
             await self._compare_beside(near)
 
     async def _compare_kinds(self, far: int, least: int) -> bool:
         """Compare SYNs with datagrams at this distance; whether SYNs are stopped before it.
 
-        A shorter way may end before it: then nearer ones are tried, down to the least.
+        A shorter way may end before it, as some flows show, or a datagram that arrives: then nearer
+        distances are tried.
         """
-        own, other = self._syn, self._datagram
-        for ttl in range(far, max(least, far - _NEARER, LEAST_HOP) - 1, -1):
+        own, other, ttl = self._syn, self._datagram, far
+        for _ in range(_NEARER):
+            if ttl < max(least, LEAST_HOP):
+                break
             passing = sum(await self._pass(own, Role.TARGET, ttl))
             if passing >= silence_place.MOST:
-                return False
+                break
             if not passing:
                 alike = all(await self._pass(other, Role.TARGET, ttl))
                 await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
                 if alike:
                     await self._narrow(own, other, Role.TARGET, ttl)
                     return True
+            ttl = min(ttl - 1, silence_place.distance(self._datagrams())[0] - MARGIN)
         return False
+
+    def _datagrams(self) -> list[Ping]:
+        """Those to the address so far."""
+        return [s for s in self._log.steps if isinstance(s, Ping) and s.role is Role.TARGET]
 
     async def _compare_beside(self, near: int) -> None:
         """Compare all packets, which end before this distance, with those to addresses beside it.
