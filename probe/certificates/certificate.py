@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from probe.certificates import der
@@ -17,6 +17,7 @@ from probe.certificates.der import DerError, Item
 
 SIZE_LIMIT = 128 * 1024
 NAMES_LIMIT = 10_000
+_USUAL_NAME = 512  # bytes
 
 T = TypeVar("T")
 
@@ -206,12 +207,22 @@ def _pair(values: list[T]) -> tuple[T, T]:
 
 
 def _name(item: Item) -> Name:
+    """A name; those of the few authorities that sign for many sites are parsed once."""
+    whole = item.whole
+    return _parsed_name(whole) if len(whole) <= _USUAL_NAME else _parse_name(whole)
+
+
+def _parse_name(whole: bytes) -> Name:
+    item = der.read(whole)
     parts = tuple(
         tuple(_attribute(attribute) for attribute in der.children(der.expect(rdn, der.SET)))
         for rdn in der.children(der.expect(item, der.SEQUENCE))
     )
     folded = tuple(tuple((k, " ".join(v.casefold().split())) for k, v in rdn) for rdn in parts)
     return Name(item.whole, parts, folded)
+
+
+_parsed_name = lru_cache(maxsize=128)(_parse_name)
 
 
 def _attribute(item: Item) -> tuple[str, str]:
