@@ -1,0 +1,69 @@
+"""What a run waits for, on a virtual clock: its seconds are counted by timers, not measured."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+
+# The clock is put in place of the real one before the program is imported: a process of its own.
+_RUN = """
+import json, sys
+from bench.waiting import LINES, measure
+line, kinds, sites, concurrency = json.loads(sys.argv[1])
+one = measure(LINES[line], kinds, sites, concurrency)
+print(json.dumps([one.seconds, dict(one.outcomes), dict(one.asked)]))
+"""
+Simulated = tuple[float, Mapping[str, int], Mapping[str, int]]
+USUAL = {"ok": 25, "blocked": 30, "inconclusive": 15}
+
+
+@cache
+def simulated(line: str, kinds: str = "none", sites: int = 70, concurrency: int = 16) -> Simulated:
+    settings = json.dumps([line, kinds, sites, concurrency])
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, settings], check=True, capture_output=True, text=True
+    )
+    seconds, outcomes, asked = json.loads(done.stdout)
+    return seconds, outcomes, asked
+
+
+@pytest.mark.parametrize("line", ["closing", "slow", "refusing", "missing"])
+def test_no_working_site_waits_for_what_it_is_only_compared_with(line: str) -> None:
+    alone, outcomes, _ = simulated("works")
+    seconds, same, _ = simulated(line)
+    assert outcomes == same == {"ok": 70}
+    # The last comparison is awaited, no site's own one after the other.
+    assert seconds < alone + 2.5
+
+
+def test_silent_resolvers_and_anchors_cost_one_silence_each() -> None:
+    alone, _, _ = simulated("works")
+    assert simulated("silent")[0] < alone + 4.1
+    assert simulated("anchors")[0] < alone + 2.1
+
+
+@pytest.mark.parametrize("line", ["works", "anchors", "missing", "closing", "slow", "one"])
+def test_sites_that_misbehave_are_measured_beside_each_other(line: str) -> None:
+    seconds, outcomes, _ = simulated(line, "usual")
+    # A site that hangs takes 6 seconds, the pause before its second look 3, and that look 15.
+    assert seconds < 32
+    assert outcomes == USUAL
+
+
+def test_slow_and_endless_answers_cost_their_own_time_alone() -> None:
+    seconds, outcomes, _ = simulated("works", "every")
+    # Two looks at a page of a byte a second take 20 seconds each.
+    assert seconds < 52
+    assert outcomes["ok"] == 25
+
+
+def test_a_resolver_that_refuses_is_learnt_once() -> None:
+    _, _, asked = simulated("refusing", "usual")
+    # Sixteen looks had begun before three failures were known; the rest is retries.
+    assert asked["to doh"] < 40
+    _, _, others = simulated("works", "usual")
+    assert others["to doh"] > 150
+    assert asked["to udp"] == others["to udp"]
