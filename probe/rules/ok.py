@@ -94,8 +94,11 @@ def _proven(page: Http) -> str:
     if page.bytes_in < LEAST_BYTES or page.arriving is None:
         unseen = "so little came that no limit of its speed could have been seen"
     else:
-        limit = page.bytes_in / LEAST_SECONDS
-        unseen = f"a limit above {kbit(limit)} kbit/s could not have been seen"
+        limit, size = page.bytes_in / LEAST_SECONDS, round(page.bytes_in / 1000)
+        unseen = (
+            f"a limit above {kbit(limit)} kbit/s could not have been seen, nor one that begins "
+            f"after {size} kB"
+        )
     return f"The site answered over TLS with a certificate that proves its name; {unseen}."
 
 
