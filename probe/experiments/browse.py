@@ -50,13 +50,13 @@ class UrlHop:
 
 async def follow(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) -> None:
     """Fetch a URL and the redirects from it, until a page, a failure or a loop."""
-    chain = _Chain(task, net, log, try_)
+    chain = _Redirects(task, net, log, try_)
     chain.visited.add((hop.url, b""))
     await chain.visit(hop)
 
 
 @dataclass(frozen=True, slots=True)
-class _Chain:
+class _Redirects:
     """The redirects from one URL.
 
     Attributes:

@@ -416,6 +416,28 @@ def test_a_plain_port_that_refuses_is_compared_with_https() -> None:
     assert any(isinstance(s, Http) and s.url == URL and s.proven for s in steps)
 
 
+@pytest.mark.parametrize("failure", [Failure.REFUSED, Failure.TIMEOUT])
+@pytest.mark.parametrize(
+    ("url", "closed", "own", "other"),
+    [(URL, {443}, 3, 0), (PLAIN, {80}, 3, 1), (PLAIN, {80, 443}, 3, 1), (PLAIN, {443}, 4, 1)],
+)
+def test_a_closed_port_is_tried_by_the_first_look_and_once_with_each_name_by_the_second(
+    url: str, closed: set[int], failure: Failure, own: int, other: int
+) -> None:
+    net = FakeNet(names=NAMES)
+    connects = net.tcp
+
+    async def tcp(connect: TcpConnect) -> Tcp:
+        step = await connects(connect)
+        return structs(step, failure=failure) if connect.port in closed else step
+
+    net.tcp = tcp  # type: ignore[method-assign]
+    both(net, replace(TASK, url=url))
+    port = 443 if url == URL else 80
+    assert net.asked.count(f"tcp {GOOD}:{port}") == own
+    assert net.asked.count(f"tcp {GOOD}:{523 - port}") == other
+
+
 class Waiting(FakeNet):
     """Awaits concurrently; public resolvers answer only once a page was asked for."""
 
