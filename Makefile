@@ -51,7 +51,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/qazprobe demo
 
 test: $(VENV)/.installed-dev
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # What it measures stays in run/, which git ignores. The collector outlives this verb: `make stop`.
 run: $(VENV)/.installed

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from probe import i18n
-from tests.one_machine import share_of_machine
+from tests.one_machine import share_of_machine, slow_first
 
 os.environ["LANGUAGE"] = "en"  # for the programs that tests start
 
@@ -16,6 +16,11 @@ def english() -> Iterator[None]:
     i18n.ask(lambda: "en")
     yield
     i18n.ask(lambda: "en")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow_first(items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -50,9 +50,12 @@ from tests.e2e.prometheus_server import (
 )
 from tests.e2e.sample_records import LINE
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("prometheus") is None, reason="no prometheus here: apt install prometheus"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("prometheus") is None, reason="no prometheus here: apt install prometheus"
+    ),
+]
 
 HOUR, DAY = 3600.0, 86_400.0
 MORE = ("https://third.example/", "https://fourth.example/", "https://fifth.example/")
