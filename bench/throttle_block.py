@@ -13,7 +13,7 @@ import msgspec
 from bench.throttle_net import Line, Net, rerun_inside
 from bench.throttle_plateau import Limited, expected, limit, run
 from bench.throttle_rows import Key, Kind, Row
-from bench.throttle_runs import CONDITIONS, Outcome, freezes, runs
+from bench.throttle_runs import CONDITIONS, Outcome, freezes, late_runs, runs
 from probe.model import Transfer
 
 
@@ -21,7 +21,9 @@ def pairs(net: Net, key: Key, seeds: list[int]) -> Iterator[Row]:
     """Whole runs of the experiment: throttled, frozen or neither."""
     kind, line, tier, bits = key
     condition = next(c for c in CONDITIONS if c.name == line)
-    if kind == "freeze":
+    if kind == "late":
+        found = late_runs(net, condition, tier, bits, seeds)
+    elif kind == "freeze":
         found = freezes(net, condition, int(bits), seeds)
     else:
         found = runs(net, condition, tier, bits, seeds)

@@ -21,7 +21,7 @@ from bench.throttle_net import ROOT, unavailable_reason
 from bench.throttle_rows import QUICK, WHOLE, Cell, missing, read
 
 # Runs per network before it is rebuilt: about half a minute, so an interruption loses little.
-BLOCK = {"null": 20, "slowed": 4, "freeze": 5, "plateau": 5, "fast": 10}
+BLOCK = {"null": 20, "slowed": 4, "late": 3, "freeze": 5, "plateau": 5, "fast": 10}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 CLIENT, ROUTER = "10.99.1.1", "10.99.1.2"
 FAR, SERVER = "10.99.2.2", "10.99.2.1"
@@ -70,6 +70,20 @@ class Line:
     delay: float = 0.0
     loss: float = 0.0
     jitter: float = 0.0
+
+
+@dataclass(frozen=True)
+class NameLimit:
+    """A limit on connections with a name, in bits a second; `burst` in bytes.
+
+    `after_seconds` and `after_bytes` of a connection it begins.
+    """
+
+    limiter: Literal["police", "shape"]
+    bits: float
+    burst: float = 0.0
+    after_bytes: int = 0
+    after_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -215,6 +229,69 @@ class Net:
             f"--hashlimit-above {kilobytes}kb/s --hashlimit-burst {kilobytes}kb "
             "--hashlimit-mode srcip,srcport,dstip,dstport -j DROP"
         )
+
+    def limit_name(self, limit: NameLimit, line: float, *, name: str = THROTTLED_NAME) -> None:
+        """Police or shape connections with a name on a line of this many bits a second.
+
+        What is limited has packet mark 5: everything towards the client from the onset on.
+        """
+        self.mark_name(name)
+        onset = (
+            f"-m connbytes --connbytes {limit.after_bytes}: --connbytes-dir reply "
+            "--connbytes-mode bytes"
+            if limit.after_bytes
+            else ""
+        )
+        self.on_router(
+            f"iptables -t mangle -A FORWARD -d {CLIENT} -m connmark --mark 1 {onset} "
+            "-j MARK --set-mark 5"
+        )
+        if limit.after_seconds:
+            self._spare_the_young(limit.after_seconds, name)
+        if limit.limiter == "shape":
+            self._shape_marked(limit, line)
+        else:
+            rate, burst = round(limit.bits / 8192), max(round(limit.burst / 1024), 1)
+            self.on_router(
+                "iptables -A FORWARD -m mark --mark 5 -m hashlimit --hashlimit-name t "
+                f"--hashlimit-above {rate}kb/s --hashlimit-burst {burst}kb "
+                "--hashlimit-mode srcip,srcport,dstip,dstport -j DROP"
+            )
+
+    def _spare_the_young(self, seconds: float, name: str) -> None:
+        """Take the mark from connections whose hello, which has the name, was sent just now."""
+        self.on_router(
+            f"iptables -t mangle -A FORWARD -s {CLIENT} -p tcp -m string --algo bm "
+            f"--string {name} -j MARK --set-mark 7"
+        )
+        lasting = f"{round(seconds * 1000)}ms"
+        for command in (
+            "add table ip y",
+            "add set ip y young { type ipv4_addr . inet_service; flags dynamic,timeout; }",
+            "add chain ip y f { type filter hook forward priority -100; }",
+            f"add rule ip y f meta mark 7 add @young {{ ip saddr . tcp sport timeout {lasting} }}",
+            "add rule ip y f meta mark 5 ip daddr . tcp dport @young meta mark set 0",
+        ):
+            self.on_router(f'nft "{command}"')
+
+    def _shape_marked(self, limit: NameLimit, line: float) -> None:
+        """The line's own queue, and one for what is marked."""
+        burst, queue = max(round(limit.burst), 4000), max(int(limit.bits / 8 * 0.4), 8000)
+        slow = f"rate {limit.bits:.0f}bit burst {burst} cburst {burst}"
+        for command in (
+            "qdisc replace dev r0 root handle 1: htb default 10",
+            f"class add dev r0 parent 1: classid 1:10 htb rate {line:.0f}bit burst 25000",
+            f"class add dev r0 parent 1: classid 1:20 htb {slow}",
+            "qdisc add dev r0 parent 1:10 bfifo limit 250000",
+            f"qdisc add dev r0 parent 1:20 bfifo limit {queue}",
+        ):
+            self.on_router(f"tc {command}")
+        for command in (
+            "add table ip s",
+            "add chain ip s p { type filter hook postrouting priority 0; }",
+            "add rule ip s p meta mark 5 meta priority set 1:20",
+        ):
+            self.on_router(f'nft "{command}"')
 
     def freeze_name(self, size: int, *, name: str = THROTTLED_NAME) -> None:
         """Drop everything towards the client after this many bytes."""

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-Kind = Literal["null", "slowed", "freeze", "plateau", "fast"]
+Kind = Literal["null", "slowed", "late", "freeze", "plateau", "fast"]
 KBIT_131, KBIT_524, KBIT_1049 = 131_072.0, 524_288.0, 1_048_576.0
 LINES = ("clean", "wifi", "congested", "slow plan")
 # Kind, line, tier, limit: the parameters that repeated runs share.
@@ -23,6 +23,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One run, or one transfer, of the campaign.
 
     Attributes:
+        tier: The size of the objects; of a late run, when the limit begins (`LATE_LIMITS`).
         limit: Bits per second; for a freeze, bytes. error: of a plateau, in percent.
         control: The control name's median rate, bits per second.
         cores: Processor time over time.
@@ -75,7 +76,25 @@ def _plateaus(limiter: str, rates: Iterable[float], runs: int) -> Iterator[Cell]
                 yield Cell("plateau", line, "", bits, runs, alone=bits > 2e6)
 
 
+# When limits begin that the first bytes of a connection do not meet.
+LATE_LIMITS = tuple(
+    f"{limiter} {begins}"
+    for begins in ("after 128 KiB at once", "after 300 KiB at once", "after 300 KB", "after 3 s")
+    for limiter in ("police", "shape")
+)
+
+
+def _late(line: str, kbits: Iterable[int], runs: int) -> Iterator[Cell]:
+    for kbit in kbits:
+        for begins in LATE_LIMITS:
+            yield Cell("late", line, begins, kbit * 1024.0, runs)
+
+
 WHOLE: tuple[Cell, ...] = (
+    *_late("clean", (64, 256), 2),
+    *_late("clean", (128, 512, 1024), 3),
+    *_late("congested", (128, 512), 3),
+    *(Cell("late", line, "never", 0.0, 150) for line in LINES),
     *(Cell("slowed", line, "deep", KBIT_1049, 60) for line in ("clean", "congested")),
     *(Cell("slowed", line, "deep", KBIT_1049, 20) for line in ("wifi", "slow plan")),
     *(Cell("slowed", line, "normal", KBIT_524, 40) for line in LINES),
@@ -89,6 +108,7 @@ WHOLE: tuple[Cell, ...] = (
     Cell("fast", "tbf/cubic/0.0", "", 500e6, 10, alone=True),
 )
 QUICK: tuple[Cell, ...] = (
+    Cell("late", "clean", "police after 3 s", KBIT_524, 1),
     Cell("slowed", "clean", "metered", KBIT_131, 1),
     Cell("slowed", "clean", "normal", KBIT_524, 1),
     Cell("null", "clean", "metered", 0.0, 4),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import cast
 
-from bench.throttle_net import THROTTLED_NAME, BulkServer, Line, Net
+from bench.throttle_net import THROTTLED_NAME, BulkServer, Line, NameLimit, Net
 from probe.analysis.paired_test import PairState, froze, judge_pairs, rate
 from probe.api_types import BulkReply
 from probe.experiments.interface import Net as NetPort, Task
@@ -88,8 +88,10 @@ class Outcome:
     truth: int
 
 
-def one_run(bulk_server: BulkServer, tier: str, seed: int, name: str) -> Outcome:
-    """One run of the experiment against the bulk server."""
+def one_run(
+    bulk_server: BulkServer, tier: str, seed: int, name: str, *, later: bool = False
+) -> Outcome:
+    """One run of the experiment against the bulk server; `later`: later in a connection, too."""
     task = Task(
         url=f"https://{name}/",
         seed=seed,
@@ -101,15 +103,18 @@ def one_run(bulk_server: BulkServer, tier: str, seed: int, name: str) -> Outcome
             ),
             "tier": tier,
             "own_address": False,
+            "later": later,
         },
     )
     net = BenchNet()
     steps = asyncio.run(measure(task, cast("NetPort", net)))
     moved = tuple(step for step in steps if isinstance(step, Transfer))
-    found = judge_pairs(moved)
+    found = judge_pairs(moved, "E", "F")
+    if not found.pairs:
+        found = judge_pairs(moved)
     stopped = [t for t in found.tested if froze(t)]
     in_pairs = [t for t in moved if t.pair > 0]
-    control = [8 * speed for t in in_pairs if t.arm == "B" and (speed := rate(t)) is not None]
+    control = [8 * speed for t in found.control if (speed := rate(t)) is not None]
     return Outcome(
         state=found.state,
         transfers=len(in_pairs),
@@ -171,6 +176,30 @@ def runs(net: Net, condition: Condition, tier: str, bits: float, seeds: list[int
         net.police_name(round(bits / KILOBYTE_BITS))
     with competing(bulk_server, condition.competing):
         return [one_run(bulk_server, tier, seed, THROTTLED_NAME) for seed in seeds]
+
+
+def late_runs(
+    net: Net, condition: Condition, begins: str, bits: float, seeds: list[int]
+) -> list[Outcome]:
+    """Runs in which the name is limited at `bits` from some moment on; not limited if 0."""
+    bulk_server = set_up_line(net, condition)
+    if bits:
+        net.limit_name(late_limit(begins, bits), condition.bits)
+    with competing(bulk_server, condition.competing):
+        return [one_run(bulk_server, "normal", n, THROTTLED_NAME, later=True) for n in seeds]
+
+
+def late_limit(begins: str, bits: float) -> NameLimit:
+    """One of `LATE_LIMITS` at a rate; a limiter's usual bucket holds a second."""
+    limiter, _, when = begins.partition(" ")
+    bursts = {"after 128 KiB at once": 128 * 1024.0, "after 300 KiB at once": 300 * 1024.0}
+    return NameLimit(
+        "shape" if limiter == "shape" else "police",
+        bits,
+        bursts.get(when, bits / 8),
+        300_000 if when == "after 300 KB" else 0,
+        3.0 if when == "after 3 s" else 0.0,
+    )
 
 
 def freezes(net: Net, condition: Condition, size: int, seeds: list[int]) -> list[Outcome]:

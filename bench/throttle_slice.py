@@ -3,11 +3,17 @@
 Usage: python -m bench.throttle_slice
 """
 
+import asyncio
 import json
 
-from bench.throttle_net import Line, Net, rerun_inside
+from bench.throttle_net import THROTTLED_NAME, Line, Net, rerun_inside
 from bench.throttle_plateau import Limited, expected, limit, run
-from bench.throttle_runs import CONDITIONS, freezes, runs
+from bench.throttle_rows import KBIT_524
+from bench.throttle_runs import CONDITIONS, freezes, late_limit, runs, set_up_line
+from probe.analysis.paired_test import rate
+from probe.experiments.operations import TransferRequest
+from probe.experiments.throughput import LATE
+from probe.net.transfer import transfer
 
 
 def plateau_error(net: Net, cell: Limited) -> float:
@@ -18,6 +24,24 @@ def plateau_error(net: Net, cell: Limited) -> float:
     return abs((run(served, 4.0).rate or 0.0) / expected(cell) - 1) * 100
 
 
+def late_rates(net: Net) -> dict[str, float | None]:
+    """What each name gets later in a connection, where one is limited after three seconds."""
+    bulk_server = set_up_line(net, CONDITIONS[0])
+    net.limit_name(late_limit("police after 3 s", KBIT_524), CONDITIONS[0].bits)
+    found = {}
+    for name in ("open.test", THROTTLED_NAME):
+        request = TransferRequest(
+            *(bulk_server.address, bulk_server.port, name, LATE.size),
+            path=f"/{LATE.size}",
+            host="any.test",
+            pin=bulk_server.pin,
+            cap=LATE.cap,
+            hold=LATE.hold,
+        )
+        found[name] = rate(asyncio.run(transfer(request)))
+    return found
+
+
 def main() -> None:
     rerun_inside()
     with Net() as net:
@@ -25,7 +49,9 @@ def main() -> None:
         (frozen,) = freezes(net, CONDITIONS[0], 16_384, [1])
         shaped = plateau_error(net, Limited("tbf", 1e6, 0.04, "cubic"))
         policed = plateau_error(net, Limited("police", 1e6, 0.04, "cubic"))
+        late = late_rates(net)
     found = {
+        "late": late,
         "open": open_line.state,
         "open_transfers": open_line.transfers,
         "frozen": frozen.state,

@@ -22,6 +22,7 @@ from bench.throttle_rows import (
     KBIT_131,
     KBIT_524,
     KBIT_1049,
+    LATE_LIMITS,
     LINES,
     QUICK,
     WHOLE,
@@ -195,6 +196,61 @@ def lines_above_limit(rows: Iterable[Row], limit: float) -> set[str]:
     return {line for line, got in controls.items() if median(got) * SUSPECTED > limit}
 
 
+def late_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
+    """Limits that the first bytes of a connection do not meet, and the same look at no limit."""
+    late = [r for r in rows if r.kind == "late" and r.limit]
+    slow = [r for r in late if r.limit <= KBIT_524]
+    if slow:
+        found = _count(slow, SLOWED)
+        yield TableLine(
+            f"recall of limits that begin late, to 524 kbit/s, {len(slow)} runs on "
+            f"{_line_names(slow)} lines",
+            ">= 95%",
+            _share(found, len(slow)),
+            found >= 0.95 * len(slow),
+        )
+    for line in LINES:
+        for begins in LATE_LIMITS:
+            here = [r for r in late if (r.line, r.tier) == (line, begins)]
+            if here:
+                yield TableLine(f"  {line}, {begins}, {len(here)} runs", "", _by_rate(here))
+    yield from _never_lines([r for r in rows if r.kind == "late" and not r.limit])
+
+
+def _by_rate(rows: Sequence[Row]) -> str:
+    parts = []
+    for limit in sorted({r.limit for r in rows}):
+        here = [r for r in rows if r.limit == limit]
+        parts.append(f"{limit / 1000:.0f} kbit/s: {_count(here, SLOWED)} of {len(here)}")
+    return "; ".join(parts)
+
+
+def _never_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
+    if not rows:
+        return
+    suspected, strong = _count(rows, SLOWED), _count(rows, SLOWED[1:])
+    yield TableLine(
+        f"false suspected / strong, later in a connection, {len(rows)} null runs on "
+        f"{_line_names(rows)} lines",
+        "<= 0.3 % / <= 0.1 %",
+        f"{_share(suspected, len(rows))} / {_share(strong, len(rows))}",
+        suspected <= 0.003 * len(rows) and strong <= 0.001 * len(rows),
+    )
+    for line in LINES:
+        here = [r for r in rows if r.line == line]
+        if here:
+            undecided = sum(
+                states(here)[state] for state in (PairState.INCONCLUSIVE, PairState.MORE)
+            )
+            size = mean(r.size for r in here) / 1e6
+            yield TableLine(
+                f"  {line}, {len(here)} runs",
+                "",
+                f"{_count(here, SLOWED)} / {_count(here, SLOWED[1:])}, {undecided} undecided, "
+                f"{mean(r.transfers for r in here):.1f} transfers, {size:.1f} MB in all",
+            )
+
+
 def freeze_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     frozen = [r for r in rows if r.kind == "freeze"]
     if frozen:
@@ -237,6 +293,7 @@ def campaign_lines(rows: Sequence[Row]) -> Iterator[TableLine]:
     yield from plateau_lines(rows)
     yield from null_lines(rows)
     yield from recall_lines(rows)
+    yield from late_lines(rows)
     yield from freeze_lines(rows)
 
 

@@ -16,7 +16,7 @@ REASON = unavailable_reason()
 @pytest.mark.lab
 @pytest.mark.slow
 @pytest.mark.skipif(REASON is not None, reason=f"no network namespaces here: {REASON}")
-def test_an_open_line_a_freeze_a_shaper_and_a_policer_are_measured_right() -> None:
+def test_an_open_line_a_freeze_a_late_limit_a_shaper_and_a_policer_are_measured_right() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.throttle_slice"],
         cwd=ROOT,
@@ -32,4 +32,7 @@ def test_an_open_line_a_freeze_a_shaper_and_a_policer_are_measured_right() -> No
     assert found["frozen"] == "freeze"
     assert all(abs(at - found["let_through"]) <= 1448 for at in found["stalled_at"])
     assert found["shaped_error"] <= 2.0
+    late = found["late"]
+    assert late["blocked.test"] < late["open.test"] / 3
+    assert late["blocked.test"] == pytest.approx(524_288 / 8, rel=0.3)
     assert found["policed_error"] <= 10.0  # one short flow; the table has the distribution

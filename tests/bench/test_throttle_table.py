@@ -13,6 +13,7 @@ from bench.throttle_table import (
     campaign_lines,
     freeze_lines,
     interval_95,
+    late_lines,
     markdown,
     null_lines,
     plateau_lines,
@@ -94,6 +95,32 @@ def test_a_freeze_is_accurate_to_one_segment() -> None:
 
     assert found(freeze_lines, [frozen(0, 14_399), frozen(1, 15_700)])[0].met
     assert not found(freeze_lines, [frozen(0, 14_399), frozen(1, 16_000)])[0].met
+
+
+def late(
+    seed: int, state: str, *, limit: float = KBIT_131, begins: str = "police after 3 s"
+) -> Row:
+    return Row(kind="late", line="clean", tier=begins, limit=limit, seed=seed, state=state)
+
+
+def test_limits_that_begin_late_are_counted_by_when_and_by_rate() -> None:
+    rows = [late(n, "extreme") for n in range(19)]
+    rows.append(late(19, "ok"))
+    rows += [late(n, "ok", limit=KBIT_1049) for n in range(3)]
+    lines = list(late_lines(rows))
+    assert lines[0].met
+    assert lines[0].measured.startswith("19 = 95.00%")
+    assert lines[1].what == "  clean, police after 3 s, 23 runs"
+    assert lines[1].measured == "131 kbit/s: 19 of 20; 1049 kbit/s: 0 of 3"
+    assert not next(late_lines([*rows, late(20, "ok")])).met
+
+
+def test_a_later_look_at_no_limit_may_find_none() -> None:
+    rows = [late(n, "ok", limit=0.0, begins="never") for n in range(400)]
+    false, here = late_lines(rows)
+    assert false.met
+    assert here.measured.startswith("0 / 0, 0 undecided")
+    assert not next(late_lines([*rows, late(400, "strong", limit=0.0, begins="never")])).met
 
 
 def test_plateau_errors_are_grouped_by_limiter() -> None:
