@@ -139,6 +139,7 @@ def page(name: str, program: click.Command) -> str:
     parts = [
         '.\\" Made from the help of the commands by python -m tools.man_pages; do not edit.\n',
         f'.TH {name.upper()} 1 "{DATE}" "qazprobe {__version__}" "User Commands"\n',
+        ".ad l\n",  # what has few places to break it does not fill a line
         f".SH NAME\n{name} \\-\n{filled(SUMMARIES[name])}\n.SH SYNOPSIS\n",
         usage(name, program, context),
         ".SH DESCRIPTION\n",
