@@ -12,6 +12,7 @@ import msgspec
 
 from collector.store.rollup import BUCKETS
 from probe.analysis.line_speed import speed
+from probe.analysis.shown_arms import LATER, shown_arms
 from probe.model import Dns, Line, Ping, Quic, Record, Span, Step, Tcp, Tls, Transfer
 
 # The record of a run has no target.
@@ -111,11 +112,14 @@ def rates(record: Record) -> tuple[float | None, float | None]:
 
     Rates of different servers must not be compared. The target's own address (arms C and D) is only
     measured when the target was slow there, and then takes precedence over the neutral server.
+    Where the names differ only later in a connection (arms E and F), these are the rates.
     """
     down = [s for s in record.steps if isinstance(s, Transfer) and s.direction == "down"]
     if record.experiment == "speed":
         # Of the largest object; a transfer that failed or shared the line has no rate.
         return None, next((s for t in reversed(down) if (s := speed(t)) is not None), None)
+    if shown_arms(down) == LATER:
+        return _median(down, "E"), _median(down, "F")
     if not any(t.arm in "CD" for t in down):
         return _median(down, "A"), _median(down, "B")
     own = _median(down, "C"), _median(down, "D")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
+from probe.analysis.shown_arms import shown_arms
 from probe.categories import NAMES
 from probe.escape import plain
 from probe.i18n import _
@@ -44,7 +45,6 @@ _ROOM = 7.0
 _WIDE, _HIGH = 360, 190
 _LEFT, _BOTTOM, _TOP, _RIGHT = 52, 22, 8, 8
 _POINTS = 60
-_TARGET_ARMS, _REFERENCE_ARMS = ("A", "C"), ("B", "D")
 
 
 def sign(outcome: Outcome) -> str:
@@ -102,8 +102,9 @@ def _row(name: str, counts: Counter[Outcome]) -> str:
 def transfer_curves(record: Record) -> str:
     """Return what was received over time, under the target's name and under the reference's."""
     transfers = [one for one in record.steps if isinstance(one, Transfer) and one.samples]
-    target = [one for one in transfers if one.arm in _TARGET_ARMS]
-    reference = [one for one in transfers if one.arm in _REFERENCE_ARMS]
+    tested, other = shown_arms(transfers)
+    target = [one for one in transfers if one.arm in tested]
+    reference = [one for one in transfers if one.arm in other]
     if not target or not reference:
         return ""
     longest = max(_at(one) for one in transfers) or 1.0

@@ -14,6 +14,7 @@ from statistics import median
 
 from msgspec.structs import replace
 
+from probe.analysis.shown_arms import shown_arms
 from probe.model import Record, Transfer
 from probe.ordering import SERVICE
 from probe.report import unmeasured
@@ -23,7 +24,6 @@ from probe.urls import slug
 UNLISTED = "unlisted"
 CONNECTION = "connection"
 _RUN = "run"
-_ARMS = {"A": "target", "C": "target", "B": "reference", "D": "reference"}
 _MAX_LABEL = 100
 
 Labels = tuple[tuple[str, str], ...]
@@ -95,9 +95,11 @@ def _throughput(
     ratios: dict[Labels, float] = {}
     for record in records:
         found: dict[str, list[float]] = {}
+        arms = shown_arms(record.steps)
         for step in record.steps:
-            if isinstance(step, Transfer) and step.arm in _ARMS and step.rate:
-                found.setdefault(_ARMS[step.arm], []).append(step.rate)
+            for name, chosen in zip(("target", "reference"), arms, strict=True):
+                if isinstance(step, Transfer) and step.arm in chosen and step.rate:
+                    found.setdefault(name, []).append(step.rate)
         target = _target(record.input, unlisted)
         if target == UNLISTED:
             continue

@@ -81,6 +81,9 @@ def test_rates_of_a_comparison_are_written() -> None:
     assert value(made, name, target="b.example", arm="target") == 2
     assert value(made, name, target="b.example", arm="reference") == 8
     assert value(made, "qazprobe_throttle_ratio", target="b.example") == 0.25
+    late = (transfer("E", 1.0), transfer("F", 10.0))
+    made = text(replace(sample.blocked("b"), experiment="throttle", steps=(*steps, *late)))
+    assert value(made, "qazprobe_throttle_ratio", target="b.example") == 0.1
     without = replace(sample.blocked("b"), steps=(transfer("A", None),))
     assert name not in text(without)
 
