@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from probe.compare import same_failure
 from probe.failure import Failure
-from probe.model import Http, Role, Step
+from probe.model import Http, Role, Step, Tcp
 
 DEFAULT = "default"
 STOPPED = frozenset({Failure.TIMEOUT, Failure.RESET, Failure.ABORTED, Failure.EOF})
@@ -47,13 +47,16 @@ def stopped(steps: Sequence[Step], form: str) -> tuple[Http, ...]:
     return (*mine, *(s for both in around for s in both)) if all(around) else ()
 
 
-def stopped_and_then_silent(steps: Sequence[Step]) -> tuple[Http, ...]:
-    """A stopped default after an answered harmless one, and the next harmless one got no byte."""
-    same = [s for s in steps if isinstance(s, Http) and s.form == DEFAULT]
-    for before, mine, after in zip(same, same[1:], same[2:], strict=False):
-        asked = (before.role, mine.role, after.role)
-        stops = all(s.failure in STOPPED and not s.bytes_in for s in (mine, after))
-        if asked == (Role.HARMLESS, Role.TARGET, Role.HARMLESS) and stops and answered(before):
+def stopped_and_then_silent(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """A stopped request after an answered harmless one, and the next harmless one failed."""
+    asked = [s for s in steps if s.role in {Role.TARGET, Role.HARMLESS}]
+    looks = [s for s in asked if isinstance(s, Http) or (isinstance(s, Tcp) and s.failure)]
+    for before, mine, after in zip(looks, looks[1:], looks[2:], strict=False):
+        roles = (before.role, mine.role, after.role)
+        if roles != (Role.HARMLESS, Role.TARGET, Role.HARMLESS) or not isinstance(mine, Http):
+            continue
+        fine = isinstance(before, Http) and answered(before) and before.form == mine.form == DEFAULT
+        if fine and not mine.bytes_in and {mine.failure, after.failure} <= STOPPED:
             return before, mine, after
     return ()
 

@@ -3,7 +3,8 @@
 A middlebox that reads names may look for them in whole segments only, in one version of TLS, or not
 in a hello with an extension it does not know; some react to the shape of a hello and not to the
 name. Each hello is sent with the harmless name, the target's, and the harmless one again, at the
-site's own address. The ECH-shaped hello never finishes its handshake: what counts is whether it is
+site's own address. Where it answers the harmless name no longer, the steps end: it is blocked for
+a while, or dead. The ECH-shaped hello never finishes its handshake: what counts is whether it is
 answered. `default` is the hello of every other experiment, and it alone decides whether the name is
 blocked; the others show what the blocking keys on.
 """
@@ -38,10 +39,17 @@ async def measure(task: Task, net: Net) -> Steps:
     for address in [a for a in resolved if net.safe(a)][:1]:
         for hello in HELLOS:
             offer = tls_offer(net, log, address, hop.tls_port, hello=hello)
-            await interleave(offer, hop.host, task.harmless_name)
-            if not any(isinstance(s, Tls) and s.answered for s in log.steps):
-                break  # an address that answers no name would not answer the other hellos
+            answered = await interleave(offer, hop.host, task.harmless_name)
+            if not answered and not await _still_answers(task, net, log, address):
+                break
     return log.steps
+
+
+async def _still_answers(task: Task, net: Net, log: StepLog, address: str) -> bool:
+    """Whether the default hello with the harmless name is answered."""
+    offer = tls_offer(net, log, address, UrlHop(task.url).tls_port)
+    steps = await offer(task.harmless_name or "", Role.HARMLESS, 1)
+    return any(isinstance(s, Tls) and s.answered for s in steps)
 
 
 def needs_confirmation(_: Task, steps: Steps) -> bool:

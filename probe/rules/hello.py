@@ -154,6 +154,24 @@ def _unanswered(e: Evidence, hello: str) -> bool:
     return all(s.bytes_in == 0 and s.failure in _STOPPED for s in _with_any_name(e, hello))
 
 
+@rule("hello.stopped_once", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
+def stopped_once(e: Evidence) -> Finding | None:
+    """A hello with this name was stopped, and then the address answered a harmless one no longer.
+
+    A middlebox that blocks the address after one hello allows no comparison of hellos.
+    """
+    same = [s for s in e.steps if isinstance(s, Tcp | Tls) and s.role is not Role.REFERENCE]
+    looks = [s for s in same if isinstance(s, Tls) or s.failure is not None]
+    for before, mine, after in zip(looks, looks[1:], looks[2:], strict=False):
+        roles = (before.role, mine.role, after.role)
+        if roles != (Role.HARMLESS, Role.TARGET, Role.HARMLESS) or not isinstance(mine, Tls):
+            continue
+        fine = isinstance(before, Tls) and _answered(before) and not mine.bytes_in
+        if fine and {mine.failure, after.failure} <= _STOPPED:
+            return Finding((before, mine, after), 0.55)
+    return None
+
+
 @rule("hello.nothing_sent", Tier.UNCLEAR, Outcome.INCONCLUSIVE)
 def nothing_sent(e: Evidence) -> Finding | None:
     """No hello was sent: the target is an address or has none, or no harmless name is known."""

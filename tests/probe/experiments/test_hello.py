@@ -92,6 +92,21 @@ def test_a_dead_server_is_inconclusive() -> None:
     assert verdict(measured(lambda _n, _h: Failure.TIMEOUT)).outcome is Outcome.INCONCLUSIVE
 
 
+def test_an_address_that_is_blocked_after_one_hello_is_left_alone() -> None:
+    offered = []
+
+    def fate(name: str | None, _: str) -> Failure | None:
+        offered.append(name)
+        return Failure.TIMEOUT if HOST in offered else None
+
+    steps = measured(fate)
+    first = [s for s in steps if isinstance(s, Tls) and s.try_ == 1]
+    assert [s.sni for s in first] == [HARMLESS, HOST, HARMLESS, HARMLESS]
+    assert {s.hello for s in steps if isinstance(s, Tls)} == {"default"}
+    found = verdict(steps)
+    assert (found.outcome, found.rules[0].id) == (Outcome.INCONCLUSIVE, "hello.stopped_once")
+
+
 def test_nothing_is_sent_for_an_address_or_without_harmless_names() -> None:
     for task in (replace(TASK, url=f"https://{GOOD}/"), replace(TASK, harmless=())):
         assert asyncio.run(hello.measure(task, FakeNet(names={("system", HOST): (GOOD,)}))) == ()

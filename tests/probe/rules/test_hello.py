@@ -157,6 +157,27 @@ TABLE = {
         False,
         "inconclusive 0.4 by hello.nothing_to_compare",
     ),
+    "one look": (
+        "hello.stopped_once",
+        made(offered("default", times=1)[:1], offered("default", TIMEOUT, TIMEOUT)[1:3]),
+        True,
+        "inconclusive 0.55 by hello.stopped_once",
+    ),
+    "one look, and the address does not connect": (
+        "hello.stopped_once",
+        made(
+            offered("default", times=1)[:1],
+            [SILENT, harmless(tcp(failure=TIMEOUT))],
+        ),
+        True,
+        "inconclusive 0.55 by hello.stopped_once",
+    ),
+    "answered afterwards": (
+        "hello.stopped_once",
+        made(offered("default", TIMEOUT, times=1)),
+        False,
+        "inconclusive 0.4 by hello.nothing_to_compare",
+    ),
     "no address": ("hello.nothing_sent", made(), True, "inconclusive 0.5 by hello.nothing_sent"),
     "something": (
         "hello.nothing_sent",

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from probe.failure import Failure
 from probe.model import Record, Role, Step
-from tests.build import dns, page, record
+from tests.build import dns, page, record, tcp
 from tests.probe.rules.check import holds, verdict_on
 
 URL = "http://site.example/"
@@ -107,6 +107,15 @@ TABLE = {
     "one look": (
         ONCE,
         made(asked("default", RESET, times=1)[:2], asked("default", None, RESET, 1)[:1]),
+        True,
+        f"inconclusive 0.55 by {ONCE}",
+    ),
+    "one look, and the address does not connect": (
+        ONCE,
+        made(
+            asked("default", RESET, times=1)[:2],
+            [replace(tcp(failure=Failure.TIMEOUT), role=Role.HARMLESS)],
+        ),
         True,
         f"inconclusive 0.55 by {ONCE}",
     ),
