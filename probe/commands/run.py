@@ -259,12 +259,15 @@ def _measure(
     import asyncio
     from contextlib import AsyncExitStack
 
-    from probe.runner import after_run, jobs as jobs_of
+    from probe.runner import jobs as jobs_of
     from probe.runner.loop import repeat
     from probe.runner.output import Sink
     from probe.signals import Stop, signals
 
-    after_run.check(context.settings)
+    if context.settings.textfile is not None or context.settings.notify:
+        from probe.runner import after_run
+
+        after_run.check(context.settings)
     for line in jobs_of.remarks(context.settings):
         console.note(line)
     # A repeated run has no end at which a file could be replaced, so its rounds are appended.

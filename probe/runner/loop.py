@@ -13,12 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from probe import paths, uuid7
 from probe.client.context import ClientContext
 from probe.client.spool_writer import Writer as SpoolWriter
+from probe.config import Settings
 from probe.errors import Exit, UserError, first
 from probe.i18n import _, ngettext
 from probe.judge import RULESET, judge
@@ -29,8 +31,6 @@ from probe.permission import ConsentEnded, Lost
 from probe.report import unmeasured
 from probe.report.console import Console
 from probe.report.progress import progress_listener
-from probe.report.textfile import Collected
-from probe.runner.after_run import publish
 from probe.runner.bugs import bug_reporter
 from probe.runner.deadlines import Deadlines
 from probe.runner.history import History
@@ -45,6 +45,9 @@ from probe.runner.run import Run
 from probe.runner.run_spec import RunResult, RunSpec
 from probe.runner.wiring import run_dependencies, upload_spool
 from probe.signals import Stop
+
+if TYPE_CHECKING:
+    from probe.report.textfile import Collected
 
 # Seconds for the upload, after Ctrl-C and otherwise.
 _STOPPED_UPLOAD = 3.0
@@ -124,7 +127,7 @@ async def _round(
     """One round. When the consent ends meanwhile, it keeps nothing and raises `ConsentEnded`."""
     spool_writer = context.spool.writer([one.url for one in context.collectors])
     results = Results(context.state)
-    collected = Collected() if context.settings.textfile is not None else None
+    collected = _collected(context.settings)
 
     def show(record: Record) -> None:
         console.show_record(record)
@@ -143,14 +146,7 @@ async def _round(
         result = await _recorded(context, spec, writer, spool_writer, console=console, stop=stop)
         _tell_unmeasured(result.record, console)
         console.table(result.record)
-        problems = await publish(
-            context.settings,
-            context.state,
-            collected,
-            result.record,
-            unlisted=spec.unlisted,
-            offline=result.offline,
-        )
+        problems = await _published(context, spec, collected, result)
         for problem in problems:
             console.warn(problem)
         # Trimming may fail on a full disk; the user was warned of that already.
@@ -175,6 +171,34 @@ async def _round(
         Exit.NOT_SENT: not complete,
     }
     return first(*(code for code, applies in codes.items() if applies))
+
+
+def _collected(settings: Settings) -> "Collected | None":
+    """What is kept for the text file, where one is wanted."""
+    if settings.textfile is None:
+        return None
+    from probe.report.textfile import Collected
+
+    return Collected()
+
+
+async def _published(
+    context: ClientContext, spec: RunSpec, collected: "Collected | None", result: RunResult
+) -> list[str]:
+    """Write the text file and tell changes, where that is wanted; return what did not work."""
+    settings = context.settings
+    if settings.textfile is None and not settings.notify:
+        return []
+    from probe.runner.after_run import publish
+
+    return await publish(
+        settings,
+        context.state,
+        collected,
+        result.record,
+        unlisted=spec.unlisted,
+        offline=result.offline,
+    )
 
 
 async def _recorded(
