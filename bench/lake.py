@@ -1,6 +1,7 @@
 """A lake of many measurements: how fast it is written, how large it is, how fast it is asked.
 
-    python -m bench.lake --rows 10000000 --days 1461 --lake FOLDER [--store URL]
+    python -m bench.lake --rows 10000000 --days 1461 --lake FOLDER
+    python -m bench.lake --write 20000
 
 The measurements are generated (`bench.lake_world`). Then every named question is asked of all of
 them by DuckDB, in a process of its own on two processors, whose peak memory is told; the seconds
@@ -15,14 +16,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+from bench.lake_workers import cased_records
 from bench.lake_world import LakeWorld
+from collector import target_labels
 from collector.lake import engines, manifest as manifests, questions, writing
 from collector.lake.files import LakeFiles
 from collector.lake.manifest import LakeOrigin
 from collector.lake.parts import write_part
-from collector.store import open_store
+from collector.record_row import BatchContext, make_row
+from collector.store import measurements, open_store
+from collector.store.measurements import MeasurementRow
+from probe.model import Outcome, Verdict
 
 SITES = 172  # of the bundled lists of Kazakhstan and of all countries
 
@@ -52,21 +60,35 @@ def ask(root: str, name: str) -> None:
         print(f"{name:16} {rows:8} {took:8.2f} {used:8.2f} {peak:8}")
 
 
-def written(store: str, folder: Path) -> None:
-    """Write a lake of a store, and print its rows a second."""
+def written(records: int, folder: Path) -> None:
+    """Write a lake of a store in SQLite with evidence, and print its rows a second."""
+    url = f"sqlite:///{folder}/store.sqlite3"
 
     async def work() -> None:
-        opened = await open_store(store)
+        opened = await open_store(url)
+        for rows in _batches(records):
+            await opened.write(measurements.ingest(rows))
         began, used = time.monotonic(), time.process_time()
-        done = await writing.write(opened, LakeFiles(str(folder)), now=time.time() + 300)
+        done = await writing.write(opened, LakeFiles(f"{folder}/lake"), now=time.time() + 300)
         took, used = time.monotonic() - began, time.process_time() - used
         await opened.close()
         print(
-            f"written: {done.records} records, {done.rows} rows in {took:.1f} s "
-            f"({used:.1f} s of processor): {done.rows / took:.0f} rows/s"
+            f"lake write: {done.records} records, {done.rows} rows of all tables in {took:.1f} s "
+            f"({used:.1f} s of processor): {done.rows / took:.0f} rows a second, "
+            f"{done.rows / used:.0f} a second of processor"
         )
 
     asyncio.run(work())
+
+
+def _batches(records: int) -> Iterator[list[MeasurementRow]]:
+    """Rows of golden cases, as they arrive."""
+    labels, _ = target_labels.load(())
+    context = BatchContext("0" * 32, "probe", lab=True, now=time.time())
+    verdict = Verdict(outcome=Outcome.OK)
+    sent = cased_records(records)
+    while some := list(islice(sent, 500)):
+        yield [make_row(one, context, labels=labels, judge=lambda _: verdict) for one in some]
 
 
 def main() -> None:
@@ -75,13 +97,16 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--sites", type=int, default=SITES, help="[as many as are listed]")
     parser.add_argument("--lake", help="Use, or make, the lake here.")
-    parser.add_argument("--store", help="Also write a lake of this store.")
+    parser.add_argument("--write", type=int, help="Only write a lake of so many records.")
     parser.add_argument("--ask", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.ask:
         ask(given.lake, given.ask)
         return
     with tempfile.TemporaryDirectory() as folder:
+        if given.write:
+            written(given.write, Path(folder))
+            return
         root = given.lake or str(Path(folder) / "lake")
         files = LakeFiles(root)
         if not files.is_there(manifests.NAME):
@@ -93,8 +118,6 @@ def main() -> None:
         for name in questions.questions():
             words = [sys.executable, "-m", "bench.lake", "--lake", root, "--ask", name]
             subprocess.run(words, check=True)
-        if given.store:
-            written(given.store, Path(folder) / "written")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ class LakeImport:
         """
         known = manifests.read(files, create=True)
         manifests.sweep(files, known)
+        if not files.is_there(manifests.NAME):
+            # A place that cannot be written is told now, not after an hour.
+            manifests.write(files, known)
         self.done = ArchiveImported()
         self._context, self._labels, self._judge = context, labels, judge
         # The key stands for a source, whose name is no secret.

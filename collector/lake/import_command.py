@@ -55,6 +55,9 @@ def lake_import(
 
     if not _NAME.fullmatch(name):
         raise SettingsError(f"--as “{name}”: a word of a-z, 0-9, - and _ expected")
+    for file in files:
+        if not file.exists():
+            raise SettingsError(f"{file}: is not there")
     begun = _begun(lake_, f"{format_}-{name}", targets, lab=lab)
     if format_ == "ooni":
         click.echo(LICENCE, err=True)

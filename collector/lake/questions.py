@@ -6,6 +6,7 @@ rows. A parameter is `:name`; the second line of comments says what it means, an
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -18,6 +19,7 @@ _VIEWS = "views"
 _PARAM = re.compile(r"(?<!:):([a-z_]+)")
 _QUESTION = re.compile(r"(select|with)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"^-- ?(.*)$", re.MULTILINE)
+_PERIODS = ("day", "week", "month", "year")
 _DEFAULTS = MappingProxyType({"since": "0001-01-01", "until": "9999-01-01", "by": "day"})
 
 
@@ -79,7 +81,24 @@ def filled(asked: LakeQuestion, given: Mapping[str, str]) -> Mapping[str, str]:
     if unknown:
         known = ", ".join(asked.params) or "none"
         raise SettingsError(f"--param {unknown[0]}: the question knows {known}")
+    for name, value in given.items():
+        expected = _expected(name, value)
+        if expected:
+            raise SettingsError(f"--param {name}={value}: {expected} expected")
     return {**asked.params, **given}
+
+
+def _expected(name: str, value: str) -> str:
+    """What a parameter of this name has to be; nothing where it is. Engines take it for no row."""
+    if name == "by":
+        return "" if value in _PERIODS else f"one of {', '.join(_PERIODS)}"
+    if name not in {"since", "until"}:
+        return ""
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return "a day such as 2026-11-21"
+    return ""
 
 
 def with_dollars(sql: str) -> str:

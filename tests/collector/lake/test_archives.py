@@ -126,9 +126,10 @@ def test_what_is_no_measurement_is_told_with_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("nowhere.jsonl",), "nowhere.jsonl: No such file or directory"),
-        (("--as", "../x", "a"), "--as “../x”"),
-        (("--targets", "nonsense", "a"), "nonsense"),
+        (("nowhere.jsonl",), "nowhere.jsonl: is not there"),
+        (("/",), "/: Is a directory"),
+        (("--as", "../x", "/"), "--as “../x”"),
+        (("--targets", "nonsense", "/"), "nonsense"),
     ],
 )
 def test_a_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
@@ -136,3 +137,10 @@ def test_a_bad_input_is_one_line(tmp_path: Path, words: tuple[str, ...], told: s
     assert isinstance(done.exception, SettingsError)
     assert told in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("a file")
+    done = imported(tmp_path, str(tmp_path), fails=True)
+    assert isinstance(done.exception, SettingsError)
+    assert str(tmp_path / "lake") in str(done.exception)

@@ -1,5 +1,6 @@
 """Questions about a lake, on DuckDB (test_spark.py compares the rows with Spark's)."""
 
+import asyncio
 import csv
 import io
 import shutil
@@ -12,11 +13,14 @@ from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from collector.cli import cli
+from collector.events import storage, waves
 from collector.lake import questions, writing
 from collector.lake.engines import Engine, engine
 from collector.lake.files import LakeFiles
+from collector.store import open_store
 from collector.store.measurements import MeasurementRow
 from tests.collector.admin.stored_rows import DAY, HOUR, NOON, fill, row, url_of
+from tests.collector.events.test_reconcile import stored
 from tests.collector.lake.test_lake import with_chain
 
 pytest.importorskip("pyarrow")
@@ -44,6 +48,24 @@ def history() -> Iterator[MeasurementRow]:
     yield row(902, "a", NOON, role="control")
 
 
+def store_wave(folder: Path) -> None:
+    """Events of one site on two networks within a day, put in a wave as a collector does; and one
+    of another site, which is in none."""
+
+    async def work() -> None:
+        store = await open_store(url_of(folder))
+        events = [
+            stored("a", "listed.example", 9198, NOON),
+            stored("b", "listed.example", 21299, NOON + 5 * HOUR),
+            stored("c", "slow.example", 21299, NOON),
+        ]
+        changed = waves.with_waves(events, lambda: "w1", {"a", "b", "c"})
+        await store.write(storage.put([events[2], *changed]))
+        await store.close()
+
+    asyncio.run(work())
+
+
 def distrusted(one: MeasurementRow) -> MeasurementRow:
     import json
     import zlib
@@ -63,6 +85,7 @@ def distrusted(one: MeasurementRow) -> MeasurementRow:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lake")
     fill(folder, sorted(history(), key=lambda one: one.at))
+    store_wave(folder)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(writing, "SETTLED_SECONDS", -60.0)
         words = ("write", "--store", url_of(folder), "--to", str(folder / "lake"))
@@ -124,6 +147,14 @@ def test_throttling_is_told_by_the_ratio_to_the_reference(duckdb: Engine) -> Non
     assert (first["measurements"], first["probes"], first["throttled"]) == (9, 3, 0)
 
 
+def test_a_wave_is_told_with_its_networks(duckdb: Engine) -> None:
+    (found,) = asked(duckdb, "waves")
+    assert (found["wave"], found["events"], found["networks"], found["sites"]) == ("w1", 2, 2, 1)
+    spread = found["last_began"].timestamp() - found["first_began"].timestamp()
+    assert spread == 5 * HOUR
+    assert asked(duckdb, "waves", since="2026-11-27") == []
+
+
 def test_controls_and_unlisted_sites_are_not_counted(duckdb: Engine) -> None:
     assert {one["target"] for one in asked(duckdb, "sites")} == {"listed.example", "slow.example"}
     assert sum(one["measurements"] for one in asked(duckdb, "coverage")) == 97
@@ -152,7 +183,9 @@ def test_rows_come_as_csv_or_as_parquet(lake: Path, tmp_path: Path) -> None:
         (("nonsense",), "one of coverage, "),
         (("sites", "--param", "colour=red"), "the question knows since, until, country, category"),
         (("sites", "--param", "since"), "NAME=VALUE expected"),
-        (("sites", "--param", "since=yesterday"), "yesterday"),
+        (("sites", "--param", "since=yesterday"), "since=yesterday: a day such as "),
+        (("sites", "--param", "until=2024-02-30"), "until=2024-02-30: a day such as "),
+        (("outcomes", "--param", "by=hour"), "by=hour: one of day, week, month, year expected"),
         (("sites", "--sql", "SELECT 1"), "not both"),
         (("--sql", "SELECT colour FROM measurements"), "colour"),
         (("--sql", "CREATE TABLE x (y INT)"), "one question expected"),
@@ -202,3 +235,10 @@ def test_files_of_a_later_version_are_read_beside_older_ones(lake: Path, tmp_pat
     manifests.write(files, Manifest(parts=parts, origins=known.origins))
     told = ask(tmp_path / "lake", "--sql", "SELECT COUNT(*), COUNT(colour) FROM measurements")
     assert told.stdout.splitlines()[1] == f"99,{table.num_rows}"
+
+
+def test_no_row_hides_a_day_that_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, [])
+    words = ("write", "--store", url_of(tmp_path), "--to", str(tmp_path / "lake"))
+    assert CliRunner().invoke(cli, ["lake", *words]).exit_code == 0
+    assert ask(tmp_path / "lake", "sites", "--param", "since=2024-13-45").exit_code != 0
