@@ -72,7 +72,7 @@ class LakeImport:
         manifests.sweep(files, known)
         if not files.is_there(manifests.NAME):
             # A place that cannot be written is told now, not after an hour.
-            manifests.write(files, known)
+            manifests.write(files, known.changed())
         self.done = ArchiveImported()
         self._context, self._labels, self._judge = context, labels, judge
         # The key stands for a source, whose name is no secret.
