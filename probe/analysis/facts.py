@@ -4,10 +4,10 @@ Rules depend on these facts, so each is counted over *unrelated* names: names un
 name count once, and a harmless name at a target's address does not count.
 """
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import islice, takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -110,12 +110,14 @@ class Facts:
         self._references = (before, after)
         self._start: float | None = None
         self._paces, self._sums, self._sinks = Paces(), LineSums(), Sinks()
-        self._moments = [(moment, "") for moment in answered]
+        self._answers = _Answers()
+        for moment in answered:
+            self._answers.add(moment, "")
         for steps in self._references:
             self._paces.add(steps)
             self._sums.add(steps)
         self._timeline = Timeline(self._attempts(records), systems)
-        self._moments.sort()
+        self._answers.sort()
         bundled = {host_of(one.url): one.foreign for one in anchors()}
         around = (*before, *after)
         shares = _anchors_alive(around, bundled if abroad is None else abroad)
@@ -138,11 +140,8 @@ class Facts:
             self._paces.add(record.steps)
             self._sums.add(record.steps)
             self._sinks.add(record.steps)
-            self._moments += [
-                (began + step.at + step.elapsed, record.id)
-                for step in record.steps
-                if _reached(step)
-            ]
+            for step in filter(_reached, record.steps):
+                self._answers.add(began + step.at + step.elapsed, record.id)
             yield from attempts(record.steps, began, host_of(record.input))
         for steps in self._references:
             yield from attempts(steps, self._start or 0.0)
@@ -185,9 +184,34 @@ class Facts:
         """Whether a server answered between two instants, in any record but one."""
         if any(first <= moment <= last for moment in known):
             return True
-        begin = bisect_left(self._moments, (first, ""))
-        near = takewhile(lambda moment: moment[0] <= last, islice(self._moments, begin, None))
-        return any(id_ != but for _, id_ in near)
+        return self._answers.any(but, first, last)
+
+
+class _Answers:
+    """When servers answered, and in which record: 16 bytes each, since a run has many."""
+
+    def __init__(self) -> None:
+        self._moments, self._records = array("d"), array("q")
+
+    def add(self, moment: float, record: str) -> None:
+        """Add one answer."""
+        self._moments.append(moment)
+        self._records.append(hash(record))
+
+    def sort(self) -> None:
+        """Bring them in the order of time, before the first question."""
+        order = sorted(range(len(self._moments)), key=self._moments.__getitem__)
+        self._moments = array("d", map(self._moments.__getitem__, order))
+        self._records = array("q", map(self._records.__getitem__, order))
+
+    def any(self, but: str, first: float, last: float) -> bool:
+        """Whether there was one between two instants, in any record but one."""
+        own, at = hash(but), bisect_left(self._moments, first)
+        while at < len(self._moments) and self._moments[at] <= last:
+            if self._records[at] != own:
+                return True
+            at += 1
+        return False
 
 
 def _anchors_alive(
