@@ -27,7 +27,7 @@ from probe.net.http2 import Http2
 from probe.net.http_response import HttpResponse
 from probe.net.page_features import describe, target_of
 from probe.net.request_forms import host_value, method, written
-from probe.net.stream import Stream
+from probe.net.stream import LEAST_WINDOW, Stream
 from probe.net.timeouts import LONGEST
 from probe.redirects import REDIRECTS, is_followed
 
@@ -37,7 +37,7 @@ _FLOOD = 1 << 20
 # A page that arrives slowly is read up to here, so that its rate can be measured.
 SLOW_CAP = 256 * 1024
 # Receive window besides the body, bytes: TLS records, headers.
-_ROOM = 4096
+_ROOM = LEAST_WINDOW
 _PORTS = {"http": 80, "https": 443}
 # Seconds for the rest of a redirect: browsers do not wait for it.
 _REDIRECT_BODY = 0.5
@@ -169,6 +169,7 @@ class _ByteStream(Protocol):
     def ended_by_peer(self) -> bool: ...
     async def read(self) -> bytes: ...
     async def write(self, data: bytes) -> None: ...
+    def limit_window(self, size: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -205,7 +206,9 @@ class _HttpExchange:
 
     def __post_init__(self) -> None:
         self.answer = HttpResponse(self.cap)
-        self._limit_window()
+        if not self.h2:
+            # A page of ordinary length fits into what the connection allowed when it was opened.
+            self.transport.limit_window(LEAST_WINDOW)
         self.parser = Http2(self.cap) if self.h2 else Http1(self.answer)
 
     def request(self, what: Fetch) -> bytes:
@@ -250,7 +253,7 @@ class _HttpExchange:
     def _limit_window(self) -> None:
         """Limit the receive window to what will be read; HTTP/2 has its own flow control."""
         if not self.h2 and not self.answer.ended:
-            self.stream.limit_window(self.answer.cap - len(self.answer.body) + _ROOM)
+            self.transport.limit_window(self.answer.cap - len(self.answer.body) + _ROOM)
 
     def _raise_cap(self) -> None:
         """Raise the cap for a slow page, whose rate needs more bytes, and for a few others."""

@@ -18,7 +18,6 @@ from hyperframe.frame import Frame, GoAwayFrame
 from probe.net.http_response import Headers, HttpResponse
 
 _WINDOW = 1 << 20
-_PADDING = 2048  # h2 returns window credit in portions; a padded response must not wait for it
 _DEFAULT_WINDOW = 65535  # RFC 9113 section 6.9.2
 _FRAME_HEAD = 9
 _SETTINGS_FRAME = b"\x04"
@@ -52,7 +51,7 @@ class Http2:
     """
 
     def __init__(self, most: int | None = None) -> None:
-        window = _WINDOW if most is None else most + _PADDING
+        window = _WINDOW if most is None else most
         settings = {**_SETTINGS, SettingCodes.INITIAL_WINDOW_SIZE: window}
         self._connection = _Connection(config=_CONFIG)
         self._connection.local_settings = Settings(client=True, initial_values=settings)
@@ -139,15 +138,25 @@ class Http2:
     def _ended(self) -> list[int]:
         return [stream for stream, answer in self._answers.items() if answer.ended]
 
+    def _give_credit(self, event: DataReceived) -> None:
+        """Let the server send as much again; of a limited response, only its padding.
+
+        Padding counts against the window, but not against the limit. h2 itself returns credit in
+        portions, which a padded response would wait for.
+        """
+        size = event.flow_controlled_length
+        if not self._bounded:
+            self._connection.acknowledge_received_data(size, event.stream_id)
+        elif size > len(event.data) and event.stream_ended is None:
+            for stream in (event.stream_id, None):
+                self._connection.increment_flow_control_window(size - len(event.data), stream)
+
     def _take(self, event: Event) -> None:
         if isinstance(event, ConnectionTerminated):
             self._go_away(int(event.error_code or 0), event.last_stream_id or 0)
             return
         if isinstance(event, DataReceived):
-            # Padding counts against the window, but not against the limit.
-            wanted = len(event.data) if self._bounded else 0
-            size = event.flow_controlled_length - wanted
-            self._connection.acknowledge_received_data(size, event.stream_id)
+            self._give_credit(event)
         answer = self._answers.get(getattr(event, "stream_id", None) or 0)
         if answer is None or answer.ended:
             return

@@ -23,6 +23,7 @@ from probe.net.flow_ports import bind_port
 
 CHUNK = 16384
 AHEAD = 24 * 1024  # receive window, bytes
+LEAST_WINDOW = 4096  # a sender waits for room for two segments (RFC 9293 section 3.8.6.2.1)
 GRACE = 0.25  # seconds in which an answer may follow an ICMP error
 
 

@@ -13,7 +13,8 @@ from probe.net.alert import AlertSender, from_peer, in_records
 from probe.net.attempt import NetworkEvent
 from probe.net.hello import is_offerable, split
 from probe.net.server_hello import ja3s_string
-from probe.net.stream import CHUNK, Stream
+from probe.net.stream import CHUNK, LEAST_WINDOW, Stream
+from probe.net.tls_records import RecordProgress
 
 _HANDSHAKE = 1 << 20  # bytes; more than any chain that OpenSSL accepts
 _FIRST = 16  # reads in which a ServerHello is looked for
@@ -33,6 +34,8 @@ class TlsStream:
         self.bytes_out = 0
         self.server_hello: str | None = None
         self.ended_by_peer = False
+        self._arriving = RecordProgress()
+        self._wanted: int | None = None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         name = sni if self._offerable else None
@@ -51,6 +54,7 @@ class TlsStream:
                 if not data:
                     raise NetworkEvent(Failure.EOF)
                 received.append(data)
+                self._arriving.take(data)
                 if self.stream.bytes_in - first_in > _HANDSHAKE:
                     raise NetworkEvent(Failure.SSL_HANDSHAKE, "endless")
                 self._incoming.write(data)
@@ -81,7 +85,22 @@ class TlsStream:
             data = await self.stream.read()
             if not data:
                 return b""
+            self._arriving.take(data)
             self._incoming.write(data)
+            self._apply_window()
+
+    def limit_window(self, size: int) -> None:
+        """Limit what may still arrive to about this many bytes, or to the rest of a record."""
+        self._wanted = size
+        self._apply_window()
+
+    def _apply_window(self) -> None:
+        """What has arrived of a record that cannot be read yet counts as well."""
+        if self._wanted is not None:
+            arriving = self._arriving
+            self.stream.limit_window(
+                max(self._wanted - arriving.begun, arriving.missing, LEAST_WINDOW)
+            )
 
     async def write(self, data: bytes) -> None:
         """Encrypt and send."""

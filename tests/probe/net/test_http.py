@@ -19,6 +19,7 @@ from probe.model import Http, Steps, Tcp, Tls
 from probe.net.browser_request import CHROME
 from probe.net.further import FURTHER_CAP, FurtherReading
 from probe.net.session import BODY_CAP, SessionSettings
+from probe.net.stream import LEAST_WINDOW
 from probe.net.target_net import SocketNet
 from tests.probe.net import http2_server
 from tests.probe.net.conftest import Measure
@@ -594,3 +595,18 @@ def test_a_record_that_stops_midway_is_silent(
     assert (step.failure, step.complete, step.received_bytes) == (Failure.TIMEOUT, False, 0)
     assert step.bytes_in >= 9000
     assert 0.5 <= step.limit <= step.elapsed
+
+
+def test_the_window_of_http1_lets_in_the_page_and_the_rest_of_a_record(
+    measure: Measure, show: Callable[..., ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sizes of the receive window: none lets in much that will not be read."""
+    sizes: list[int] = []
+    monkeypatch.setattr("probe.net.stream.Stream.limit_window", lambda _, size: sizes.append(size))
+    monkeypatch.setattr("probe.net.further.FurtherReading.allows", lambda *_: False)
+    page = OK + b"Content-Length: 200000\r\n\r\n" + bytes(200_000)  # in records of 16 KiB
+    step = last(gets(measure, over_tls(show(), responding(page))))
+    assert (step.complete, step.version) == (True, "1.1")
+    assert sizes[0] == LEAST_WINDOW  # what the connection allowed at first is enough for most
+    assert all(LEAST_WINDOW <= size <= BODY_CAP for size in sizes[:-1])
+    assert min(sizes[1:-1], default=0) <= BODY_CAP - 16_000 + LEAST_WINDOW
