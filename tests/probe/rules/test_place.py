@@ -227,6 +227,14 @@ def test_connections_stopped_on_the_way_raise_the_confidence() -> None:
     assert "between hop 3 and hop 6" in after.rules[0].reason
 
 
+@pytest.mark.parametrize(("lost", "confidence"), [(1, 0.975), (2, 0.95)])
+def test_one_reset_of_several_may_be_lost(lost: int, confidence: float) -> None:
+    limited = list(connections(6, RESET))
+    for index in [i for i, s in enumerate(limited) if s == syn(6, RESET)][:lost]:
+        limited[index] = syn(6, SILENT)
+    assert judge(with_place(BLOCKED_ADDRESS, *limited, syn(3))).confidence == confidence
+
+
 def everything(owner: int | None = 1299) -> tuple[Step, ...]:
     """All packets end before hop 4; those to addresses beside it go on to hop 6."""
     known = [syn(ttl, EXPIRED, OTHER, Role.REFERENCE) for ttl in range(1, 8)]
