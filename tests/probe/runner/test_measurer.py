@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from probe import extras
+from probe.experiments.interface import Net, Task
 from probe.model import Steps
 from probe.ordering import Job
 from probe.runner.byte_budget import ByteBudget
@@ -59,3 +60,26 @@ def test_a_bug_in_the_confirmation_keeps_what_the_sweep_saw() -> None:
     seen, confirmed = asyncio.run(both())
     assert confirmed == seen
     assert [str(error) for error in bugs] == ["ours"]
+
+
+@pytest.mark.parametrize("loads_the_line", [True, False])
+def test_only_what_loads_the_line_is_told_of_an_earlier_suspicion(
+    loads_the_line: bool,  # noqa: FBT001 - both sorts of experiment
+) -> None:
+    """It may spend more on what drew suspicion; for no other is the history read."""
+    told: list[bool] = []
+    asked: list[Job] = []
+
+    async def measure(task: Task, _: Net) -> Steps:
+        told.append(task.suspected)
+        return ()
+
+    def suspects(job: Job) -> bool:
+        asked.append(job)
+        return True
+
+    one = replace(EXPERIMENTS["web"], measure=measure, exclusive=loads_the_line)
+    ours = replace(measurer(FakeSession()), experiments={"web": one}, suspects=suspects)
+    asyncio.run(ours.measure(Job("web", URL)))
+    assert told == [loads_the_line]
+    assert bool(asked) is loads_the_line
