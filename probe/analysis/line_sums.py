@@ -24,7 +24,7 @@ class LineSums:
     def __init__(self) -> None:
         self._connects, self._handshakes = array("d"), array("d")
         self._references = References()
-        self._keys = Keys()
+        self._keys = SigningKeys()
         self._pages = PlainPages()
         self._unused = unused_addresses()
         self._hijacked: dict[str, None] = {}
@@ -70,7 +70,7 @@ class LineSums:
         )
 
 
-class Keys:
+class SigningKeys:
     """Which untrusted keys sign for which names.
 
     Attributes:
