@@ -18,8 +18,8 @@ from bench.waiting_clock import CLOCK, VirtualLoop
 # Before anything is imported that keeps the function.
 time.monotonic = CLOCK.read
 
-from bench.waiting_net import KINDS, LINES, Line, SimulatedSession, sites_of  # noqa: E402
-from bench.waiting_run import Outcome, run  # noqa: E402
+from bench.waiting_net import KINDS, LINES, Line, SimulatedSession, sites_of  # noqa: E402 - after the clock
+from bench.waiting_run import Outcome, run  # noqa: E402 - after the clock
 
 
 def measure(line: Line, kinds: str, sites: int, concurrency: int) -> Outcome:

@@ -302,7 +302,7 @@ class SimulatedNet:
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def safe(self, address: str) -> bool:  # noqa: ARG002
+    def safe(self, address: str) -> bool:  # noqa: ARG002 - an interface
         return True
 
     async def transfer(self, request: TransferRequest) -> Transfer:

@@ -62,10 +62,10 @@ class _NoControls:
     answer_times: tuple[float, ...] = ()
     clock_offset: float | None = None
 
-    async def controls(self, inputs: Sequence[str]) -> Controls:  # noqa: ARG002
+    async def controls(self, inputs: Sequence[str]) -> Controls:  # noqa: ARG002 - an interface
         return {}
 
-    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:  # noqa: ARG002
+    async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:  # noqa: ARG002 - an interface
         return {}
 
 
@@ -75,7 +75,7 @@ class _Counting:
 
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def keep(self, record: Record, line: bytes) -> None:  # noqa: ARG002
+    def keep(self, record: Record, line: bytes) -> None:  # noqa: ARG002 - an interface
         if record.experiment == "web" and record.verdict is not None:
             self.outcomes[str(record.verdict.outcome)] += 1
 
