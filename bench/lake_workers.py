@@ -4,10 +4,12 @@
 
 The records are golden cases of the experiment `web`, the same on each of eight days, which are the
 units of work. The seconds begin when all workers have loaded the program; `of the sum` is the rate
-of a way, divided by its number of workers times the rate of its kind's single worker.
+of a way, divided by its number of workers times the rate of its kind's single worker. The seconds
+of the processor are those of the whole way with its start, which other work does not change much.
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -76,17 +78,27 @@ def cased_records(number: int) -> Iterator[Record]:
 def compare(root: str, ways: list[str]) -> None:
     """Judge by each way and print the table."""
     print(
-        f"{'way':26} {'records':>8} {'seconds':>8} {'a second':>9} {'of the sum':>10}", flush=True
+        f"{'way':26} {'records':>8} {'seconds':>8} {'a second':>9} {'cpu s':>8} {'of the sum':>10}",
+        flush=True,
     )
     rates: dict[str, float] = {}
     for way in ways:
         words = [sys.executable, "-m", "bench.lake_workers", "--lake", root, "--judge", way]
+        before = _children()
         done = subprocess.run(words, capture_output=True, text=True, check=True)
+        used = _children() - before
         records, seconds = done.stdout.split()[-2:]
         rates[way] = int(records) / float(seconds)
         base, workers = _BASE.get(way, ("local[1]", 2))
         share = f"{rates[way] / workers / rates[base]:10.2f}" if base in rates else ""
-        print(f"{way:26} {records:>8} {seconds:>8} {rates[way]:9.0f} {share}", flush=True)
+        print(
+            f"{way:26} {records:>8} {seconds:>8} {rates[way]:9.0f} {used:8.1f} {share}", flush=True
+        )
+
+
+def _children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def judge(root: str, way: str) -> None:

@@ -81,7 +81,7 @@ def test_a_writer_that_is_killed_there_leaves_the_lake_readable(
     fill(tmp_path, some(3))
     lake(root, "write", "--store", url_of(tmp_path))
     fill(tmp_path, [row(number, at=NOON + number) for number in range(10, 14)])
-    write, files = LakeFiles.write, []
+    write, files = LakeFiles.write, list[str]()
 
     def killed(self: LakeFiles, name: str, content: bytes) -> None:
         if len(files) == 2:
