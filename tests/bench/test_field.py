@@ -69,7 +69,7 @@ def test_a_sweep_is_light(sweep: tuple[FieldTestbed, Cost]) -> None:
     # Of this 6,000 a site are the anchors and the handshakes with resolvers.
     assert (cost.down - farther) / SITES < 48_000
     assert cost.up / SITES < 8_000
-    assert cost.memory < 80_000_000
+    assert cost.memory < 70_000_000
 
 
 def test_follow_ups_cost_less_than_first_measurements(sweep: tuple[FieldTestbed, Cost]) -> None:
@@ -106,4 +106,4 @@ def test_a_collector_costs_little_and_knows_what_was_blocked(
         assert record.control or record.input not in filtered, record.input
     assert cost.down - alone.down < 4_000 * SITES
     assert cost.up - alone.up < 8_000 * SITES
-    assert cost.memory < 90_000_000
+    assert cost.memory < 80_000_000
