@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
+from probe.analysis.silence_place import is_hidden
 from probe.explanations import archived, certificates, failing_resolver, names, pages, servers
 from probe.failure import Failure
 from probe.model import Http, Role, SharedOutcome, Tcp, Tls
@@ -117,6 +118,19 @@ def _server_stops_it(e: Evidence, match: Match) -> str | None:
     )
 
 
+def _place_is_hidden(e: Evidence, match: Match) -> str | None:
+    """Where it was looked for who stops all connections, the distances on the line tell it."""
+    unanswered = any(isinstance(s, Tcp) and s.failure is not None for s in match.on_target(e))
+    return HIDDEN if unanswered and is_hidden(e.steps) else None
+
+
+# The reason where the network and a firewall of the site cannot be told apart.
+HIDDEN = (
+    "Something on the way rewrites the TTL of connections: it cannot be told whether the network or"
+    " the site's own firewall stops them."
+)
+
+
 def _hosters_outage(e: Evidence, match: Match) -> str | None:
     """A harmless name is answered there, or another site of the run in the same network works."""
     accused = [s for s in match.on_target(e) if isinstance(s, Tcp | Tls | Http)]
@@ -172,6 +186,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.SERVER, ("dns",), names.signatures_fail),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), failing_resolver.may_be_its_own_fault),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls"), _server_stops_it),
+    ExplanationCheck(InnocentExplanation.SERVER, ("tcp",), _place_is_hidden),
     ExplanationCheck(InnocentExplanation.SERVER, ("tls", "http"), servers.turns_away_this_client),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls", "http"), _hosters_outage),
     ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),

@@ -268,6 +268,13 @@ def _rewritten(sent: Sequence[Step], role: Role, server: int) -> bool:
     return sum(s.what == ROUTER and met(s) is HopResult.EXPIRED for s in beyond) >= MOST
 
 
+def is_hidden(steps: Iterable[Step]) -> bool:
+    """A place was looked for, and the TTL of connections to a foreign server is rewritten."""
+    sent = [s for s in steps if ttl_of(s)]
+    known = nearest([s for s in sent if isinstance(s, Tcp) and s.role is Role.REFERENCE])
+    return known is not None and _rewritten(sent, Role.REFERENCE, known)
+
+
 def _role(steps: Sequence[Step], role: Role) -> list[Step]:
     return [s for s in steps if s.role is role]
 

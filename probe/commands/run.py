@@ -87,7 +87,10 @@ ACCEPT_RISKS = click.option(
 )
 @click.option("--lab", is_flag=True, default=None, help="This is a test laboratory.")
 @click.option(
-    "--concurrency", type=int, metavar="N", help="Targets measured in parallel.  [default: 16]"
+    "--concurrency",
+    type=int,
+    metavar="N",
+    help="Targets measured in parallel; further ones may wait beside them.  [default: 16]",
 )
 @click.option("--max-time", type=float, metavar="S", help="Time limit of the whole run, seconds.")
 @click.option(

@@ -45,7 +45,8 @@ class Slots:
         self.busy: set[str] = set()
         self._free = asyncio.Semaphore(most)
         self._holders: dict[Job, asyncio.TimerHandle | None] = {}
-        self._beside, self._most_beside = 0, min(_BESIDE * most, _MOST_BESIDE)
+        # Who asks for one at a time gets one at a time.
+        self._beside, self._most_beside = 0, min(_BESIDE * most, _MOST_BESIDE) if most > 1 else 0
         self._changed = asyncio.Event()
 
     async def take(self) -> None:

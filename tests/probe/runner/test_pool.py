@@ -65,7 +65,7 @@ def test_cancelled_jobs_are_listed() -> None:
 
 def test_a_job_that_only_compares_gives_its_slot_to_another() -> None:
     async def scenario() -> None:
-        slots = Slots(1)
+        slots = Slots(2)
         begun: list[str] = []
         answered = asyncio.Event()
 
@@ -74,20 +74,22 @@ def test_a_job_that_only_compares_gives_its_slot_to_another() -> None:
             slots.leave(job)
             await answered.wait()
 
-        pool = Pool(jobs("a", "b", "c", "d", "a"), do, enough=lambda: False, slots=slots)
-        running = asyncio.create_task(pool.run(1))
-        for _ in range(30):
+        pool = Pool(jobs(*"abcdefga"), do, enough=lambda: False, slots=slots)
+        running = asyncio.create_task(pool.run(2))
+        for _ in range(60):
             await asyncio.sleep(0)
-        assert begun == ["a", "b", "c"]  # two may go on beside the one that has the slot
+        assert begun == [*"abcdef"]  # four may go on beside the two that have slots
         answered.set()
         await running
-        assert begun == ["a", "b", "c", "d", "a"]
+        assert begun == [*"abcdefga"]
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("patience", "most"), [(0.0, 3), (None, 1)])
-def test_a_job_that_takes_long_gives_its_slot_to_another(patience: float | None, most: int) -> None:
+@pytest.mark.parametrize(("at_once", "patience", "most"), [(2, 0.0, 6), (2, None, 2), (1, 0.0, 1)])
+def test_a_job_that_takes_long_gives_its_slot_to_another(
+    at_once: int, patience: float | None, most: int
+) -> None:
     async def scenario() -> None:
         begun: list[str] = []
         answered = asyncio.Event()
@@ -96,12 +98,12 @@ def test_a_job_that_takes_long_gives_its_slot_to_another(patience: float | None,
             begun.append(job.host)
             await answered.wait()
 
-        slots = Slots(1, patience=patience)
-        pool = Pool(jobs("a", "b", "c", "d"), do, enough=lambda: False, slots=slots)
-        running = asyncio.create_task(pool.run(1))
+        slots = Slots(at_once, patience=patience)
+        pool = Pool(jobs(*"abcdefgh"), do, enough=lambda: False, slots=slots)
+        running = asyncio.create_task(pool.run(at_once))
         for _ in range(100):
             await asyncio.sleep(0)
-        assert begun == ["a", "b", "c"][:most]
+        assert begun == [*"abcdefgh"][:most]
         answered.set()
         await running
 
