@@ -15,8 +15,8 @@ from probe import consent_record
 from probe.admin import consent, schedule
 from probe.admin.consent import ConsentText
 from probe.admin.timers import DEFAULT_PERIOD
-from probe.command_line import cli
 from probe.client.spool import Spool
+from probe.command_line import cli
 from probe.commands.consent import command
 from probe.config import Settings
 from probe.errors import UserError
