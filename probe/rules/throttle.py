@@ -116,20 +116,17 @@ def _slowed(
     return Finding((*found.tested, *found.control), confidence, how, reason)
 
 
-_BY_PAIRS = {
-    InnocentExplanation.LINE: "pairs alternate with another name on the same line",
-    InnocentExplanation.SERVER: "both names are fetched from one server",
-    InnocentExplanation.MEANS: "other traffic of this home is counted",
-    InnocentExplanation.CHANCE: "a sequential test of paired transfers",
-}
-
-
 @rule(
     "throttle.this_name_is_slow",
     Tier.ACCUSED,
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
-    excludes=_BY_PAIRS,
+    excludes={
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
+    },
 )
 def this_name_is_slow(e: Evidence) -> Finding | None:
     """At one neutral server this name is slow, and another name of the same length is not."""
@@ -145,7 +142,12 @@ def this_name_is_slow(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
-    excludes=_BY_PAIRS,
+    excludes={
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "both names are fetched from one server",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
+    },
 )
 def this_name_is_slow_later(e: Evidence) -> Finding | None:
     """At one neutral server this name is slow later in a connection, and another name is not."""
@@ -167,7 +169,12 @@ def this_name_is_slow_later(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.THROTTLED,
     Mechanism.THROTTLE_SLOW,
-    excludes=_BY_PAIRS | {InnocentExplanation.SERVER: "a control measures no such difference"},
+    excludes={
+        InnocentExplanation.LINE: "pairs alternate with another name on the same line",
+        InnocentExplanation.SERVER: "a control measures no such difference",
+        InnocentExplanation.MEANS: "other traffic of this home is counted",
+        InnocentExplanation.CHANCE: "a sequential test of paired transfers",
+    },
 )
 def this_name_is_slow_there(e: Evidence) -> Finding | None:
     """At the target's own address this name is slow, and another name is not: weaker evidence."""
