@@ -14,9 +14,11 @@ import asyncio
 import errno
 import os
 import socket
-from dataclasses import dataclass
+import sys
 from ipaddress import ip_address
 from time import monotonic
+
+from msgspec import Struct
 
 from probe.net import tcp_info, ttl
 from probe.net.flow_ports import bind_port
@@ -27,8 +29,7 @@ LEAST_WINDOW = 4096  # a sender waits for room for two segments (RFC 9293 sectio
 GRACE = 0.25  # seconds in which an answer may follow an ICMP error
 
 
-@dataclass(slots=True)
-class ByteCounter:
+class ByteCounter(Struct):
     """Bytes above TCP and UDP that a session has received and sent."""
 
     bytes_in: int = 0
@@ -52,6 +53,9 @@ class Stream:
         "_icmp_error",
         "_loop",
         "_sock",
+        "_unread",
+        "_waiting",
+        "_watched",
         "bytes_in",
         "bytes_out",
         "counter",
@@ -66,6 +70,10 @@ class Stream:
     def __init__(self, sock: socket.socket, counter: ByteCounter) -> None:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
+        # The descriptor, while the loop reports when it is readable.
+        self._watched: int | None = None
+        self._waiting: tuple[asyncio.Future[bytes | OSError], int]
+        self._unread: bytes | OSError | None = None
         self._broken: OSError | None = None
         self.counter = counter
         self.bytes_in = 0
@@ -117,8 +125,11 @@ class Stream:
     async def read(self, size: int = CHUNK) -> bytes:
         """The next bytes; b"" after the peer's FIN."""
         try:
-            async with asyncio.timeout(self.patience):
+            if self.patience is None:
                 data = await self._receive(size)
+            else:
+                async with asyncio.timeout(self.patience):
+                    data = await self._receive(size)
         except OSError as error:
             raise self._broken or error from None
         if not data:
@@ -154,22 +165,73 @@ class Stream:
         """Close the connection, with a RST if its TTL is limited."""
         if self.limited:
             ttl.prepare_reset(self._sock)
+        self._unwatch()
         self._sock.close()
 
     async def _receive(self, size: int) -> bytes:
         """The next bytes; after an ICMP error, wait `GRACE` seconds for them."""
         while self._icmp_error is None:
             try:
-                return await self._loop.sock_recv(self._sock, size)
+                return await self._next_bytes(size)
             except OSError as error:
                 if not self._is_icmp_error(error):
                     self._check_soft_error()
                     raise
         try:
             async with asyncio.timeout(GRACE):
-                return await self._loop.sock_recv(self._sock, size)
+                return await self._next_bytes(size)
         except TimeoutError:
             raise self._icmp_error from None
+
+    async def _next_bytes(self, size: int) -> bytes:
+        """`sock_recv`, but the loop watches the socket from one waiting read to the next.
+
+        Most reads wait, and to begin and to end watching takes a system call each.
+        """
+        if sys.platform == "win32":
+            return await self._loop.sock_recv(self._sock, size)
+        arrived = self._unread
+        if arrived is None:
+            try:
+                return self._sock.recv(size)
+            except (BlockingIOError, InterruptedError):
+                arrived = await self._next_arrival(size)
+        self._unread = None
+        if isinstance(arrived, OSError):
+            raise arrived
+        if len(arrived) > size:
+            arrived, self._unread = arrived[:size], arrived[size:]
+        return arrived
+
+    async def _next_arrival(self, size: int) -> bytes | OSError:
+        waiting: asyncio.Future[bytes | OSError] = self._loop.create_future()
+        self._waiting = waiting, size
+        if self._watched is None:
+            self._watched = self._sock.fileno()
+            self._loop.add_reader(self._watched, self._on_readable)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():  # given up in the moment of arrival
+                self._unread = waiting.result()
+            raise
+
+    def _on_readable(self) -> None:
+        waiting, size = self._waiting
+        if waiting.done():
+            self._unwatch()  # nobody reads: the loop would report it without end
+            return
+        try:
+            waiting.set_result(self._sock.recv(size))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            waiting.set_result(error)
+
+    def _unwatch(self) -> None:
+        if self._watched is not None:
+            self._loop.remove_reader(self._watched)
+            self._watched = None
 
     def _check_soft_error(self) -> None:
         """Take an ICMP error that the kernel kept as a soft error of this socket."""

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from probe.experiments.interface import Resolver
 from probe.failure import Failure
 from probe.model import Base, Dns, Http, Packet, Ping, Steps, Tcp, Tls, Travel
-from probe.net.dial import ServerEndpoint, TargetContext, open_tcp, tls_handshake
+from probe.net.dial import ServerEndpoint, TargetContext, connected, tls_handshake
 from probe.net.dns import Question, measure_dns
 from probe.net.flow_ports import FlowPorts
 from probe.net.flow_prober import SocketFlowProber
@@ -138,19 +138,15 @@ class SocketTtlProber:
         ask: Callable[[Tcp, Stream], Awaitable[S]],
     ) -> tuple[Tcp, S | None]:
         """Connect, limit the TTL, call `ask`; add the packets to both steps."""
-        async with self._target.session.limiter.enter(destination.address):
-            began = monotonic()
-            tcp, stream = await open_tcp(self._target, destination, self._one_syn_limit())
+        async with connected(self._target, destination, self._one_syn_limit()) as (tcp, stream):
             if stream is None:
                 return tcp, None
             opened = monotonic()
-            try:
-                port = stream.local_port
-                if ttl is not None:
-                    stream.limit(ttl)
-                step = await ask(tcp, stream)
-            finally:
-                stream.close()
+            port = stream.local_port
+            if ttl is not None:
+                stream.limit(ttl)
+            step = await ask(tcp, stream)
+        began = self._target.origin + tcp.at
         packets = await self._packets(destination, port, tcp)
         first = [packet for packet in packets if packet.at < opened]
         tcp = replace(tcp, travel=Travel(packets=_relative(first, began)) if first else None)

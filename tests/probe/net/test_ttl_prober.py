@@ -5,6 +5,7 @@ import errno
 import socket
 import struct
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -60,20 +61,20 @@ def test_routers_near_the_user_are_not_recorded(
     assert near(addresses) == {addresses[index] for index in hidden}
 
 
-class Script:
-    """A socket's side of the event loop: errors and bytes in the order they come."""
+class ScriptedSocket(socket.socket):
+    """Has errors and bytes in the order they come, then nothing."""
 
-    def __init__(self, *answers: object) -> None:
-        self.answers = list(answers)
+    answers: tuple[object, ...] = ()
 
-    async def sock_recv(self, _: object, __: int) -> bytes:
-        answer = self.answers.pop(0) if self.answers else asyncio.Future()
+    def recv(self, _: int, __: int = 0) -> bytes:
+        if not self.answers:
+            raise BlockingIOError
+        answer, *rest = self.answers
+        self.answers = tuple(rest)
         if isinstance(answer, OSError):
             raise answer
-        if isinstance(answer, bytes):
-            return answer
-        await asyncio.Event().wait()
-        return b""
+        assert isinstance(answer, bytes)
+        return answer
 
 
 WORD = OSError(errno.EHOSTUNREACH, "")
@@ -94,10 +95,10 @@ def test_after_an_icmp_error_a_nearer_answer_counts(
     answers: tuple[object, ...], raised: int | None, *, expired: bool
 ) -> None:
     async def go() -> None:
-        with socket.socket() as sock:
+        with ScriptedSocket() as sock:
+            sock.answers = answers
             stream = Stream(sock, ByteCounter())
             stream.limit(3)
-            stream._loop = Script(*answers)  # type: ignore[assignment]
             if raised is None:
                 assert await stream.read() == b"answer"
             else:
@@ -105,12 +106,14 @@ def test_after_an_icmp_error_a_nearer_answer_counts(
                     await stream.read()
                 assert caught.value.errno == raised
             assert stream.expired is expired
+            stream.close()
 
     asyncio.run(go())
 
 
 def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
     seen: list[int | None] = []
+    ended = threading.Event()
 
     def handler(sock: socket.socket) -> None:
         try:
@@ -118,6 +121,7 @@ def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
             seen.append(None)
         except OSError as error:
             seen.append(error.errno)
+        ended.set()
 
     with tcp_server(handler) as port:
 
@@ -125,7 +129,7 @@ def test_a_limited_connection_ends_with_a_reset_that_arrives() -> None:
             stream = await connect(HERE, port, ByteCounter())
             stream.limit(2)
             stream.close()
-            await asyncio.sleep(0.1)
+            assert await asyncio.to_thread(ended.wait, 30)
 
         asyncio.run(go())
     assert seen == [errno.ECONNRESET]
