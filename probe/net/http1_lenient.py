@@ -4,17 +4,19 @@ Browsers accept lower-case versions, bare line feeds, and headers with a space b
 without a colon. Nothing here raises, and the time is linear in the number of bytes.
 """
 
-from dataclasses import dataclass
+import re
+
+from msgspec import Struct
 
 from probe.net.http_response import Headers
 
 HEAD_LIMIT = 65536
 _HEADERS = 256
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _WITHOUT_BODY = frozenset({204, 304})  # RFC 9110 section 6.4.1
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(Struct, frozen=True):
     """A status line and headers; `body_at` is the offset of the body."""
 
     version: str
@@ -79,9 +81,5 @@ _ENDS = ((b"\r\n\r\n", 4), (b"\n\n", 2), (b"\n\r\n", 3))
 
 def _size(line: bytes) -> int | None:
     digits = line.split(b";", 1)[0].strip()
-    if not 0 < len(digits) <= 8:
-        return None
-    try:
-        return int(digits, 16)
-    except ValueError:
-        return None
+    # `int` takes signs and underscores as well: after a negative size, a body would never end.
+    return int(digits, 16) if _HEXADECIMAL.fullmatch(digits) else None

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, strategies as st
 
 from probe.net.http1 import Http1
@@ -74,3 +75,19 @@ def test_chunks_are_decoded_leniently() -> None:
     assert unchunk(b"5;x=y\r\nhello\n1\nx\n0\r\n\r\n") == (b"hellox", True)
     assert unchunk(b"5\r\nhel") == (b"hel", False)
     assert unchunk(b"what\r\never") == (b"what\r\never", False)
+
+
+@pytest.mark.parametrize("size", [b"-5", b"+5", b"0x5", b"1_0", b"123456789"])
+def test_a_chunk_size_has_up_to_eight_hexadecimal_digits_only(size: bytes) -> None:
+    data = b"3\r\na\r\n\r\n" + size + b"\r\nhello\r\n"
+    assert unchunk(data) == (b"a\r\n" + size + b"\r\nhello\r\n", False)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\r\n", b"\n", b"0", b"1", b"9", b"a", b"-5", b"-1", b"+", b"_", b" "])
+    )
+)
+def test_a_decoded_body_ends_and_is_no_longer_than_its_chunks(parts: list[bytes]) -> None:
+    data = b"".join(parts)
+    assert len(unchunk(data)[0]) <= len(data)
