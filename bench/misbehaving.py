@@ -21,23 +21,10 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 
-from bench.field.plan import Behaviour, Spec
+from bench.field.plan import EVERY_KIND, MISBEHAVING, Spec
 from bench.field.testbed import Cost, FieldTestbed, machine
 from probe.model import Record, Step
 
-MISBEHAVING: tuple[tuple[Behaviour, int], ...] = (
-    ("shut", 15),
-    ("reset", 10),
-    ("dead", 10),
-    ("denied", 5),
-    ("hang", 5),
-)
-EVERY_KIND: tuple[tuple[Behaviour, int], ...] = (
-    ("shut", 6),
-    ("denied", 3),
-    *((kind, 4) for kind in ("reset", "dead", "hang", "mute", "refuse")),
-    *((kind, 4) for kind in ("byte", "header", "endless", "loop")),
-)
 LINES = {
     "as-is": Spec(),
     "anchors": Spec(anchors="silent", anchor_sites=15),

@@ -5,9 +5,9 @@
 The collector's own code is attacked: enrolment, the store, the comparison of each day, metrics and
 detection, with a clock that is moved. Honest probes of one network were invited long ago, each from
 an origin of its own. The attacker's keys enrol openly (or with one leaked invite: --invited), from
-some number of networks (/24), several keys on each; they say what everybody says for some days, and
-lie on the last one. The table has the cheapest attack that worked, and says whether 50 keys of one
-origin did within 30 days.
+some number of networks (/24), several keys on each; they send what honest probes send for some
+days, and lie on the last one. The table has the cheapest attack that worked, and says whether 50
+keys of one origin did within 30 days.
 """
 
 import argparse
@@ -104,7 +104,7 @@ class World:
         )
 
     async def enrol(self) -> None:
-        """Enrol everybody through the collector's own operation."""
+        """Enrol every key through the collector's own operation."""
         if self.attack.invited:
             at = NOW - self.attack.days * DAY
             leaked = keys.add_invite(LEAKED, "probe", uses=10**6, at=at, expires_at=NOW)
@@ -112,7 +112,7 @@ class World:
         await self.store.write(_together(_enrol(one, self.attack) for one in self.members))
 
     async def live(self, say: Say) -> None:
-        """Let the days pass: everybody measures once a day, and each day is assessed."""
+        """Let the days pass: every key measures once a day, and each day is assessed."""
         first = NOW - max(14.0, self.attack.days) * DAY
         days = int((NOW - first) // DAY)
         for n in range(days, -1, -1):

@@ -9,6 +9,7 @@ measured every site. Everything else runs in other processes behind a delay line
 """
 
 import argparse
+from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import product
 
@@ -68,18 +69,32 @@ def follow_ups(cost: Cost, blocked: frozenset[str]) -> str:
     again = [s for s in steps if s.try_ > 1 or s.role is not Role.TARGET]
     second = sum(s.bytes_in + s.bytes_out for s in again)
     text = f"       follow-ups: {second / (every - second):.0%} of the first measurements' bytes"
-    waits = sorted(
-        sum(s.elapsed for s in r.steps if isinstance(s, Tls) and s.failure is Failure.TIMEOUT)
-        for r in cost.sites
-        if r.input in blocked
-    )
+    silent = [_silences(r) for r in cost.sites if r.input in blocked]
+    waits = sorted(map(_waited, silent))
+    alone = sorted(sum(end - began for began, end in one) for one in silent)
     line = next((r.line for r in cost.sites if r.line and r.line.handshake), None)
     if not waits or line is None or line.handshake is None:
         return text
     return (
         f"{text}; silence after a ClientHello: {waits[len(waits) // 2]:.2f} s a blocked target"
-        f" (most {waits[-1]:.2f}; 3 handshakes and 4 s are {4 + 3 * line.handshake:.2f})"
+        f" (most {waits[-1]:.2f}; {alone[len(alone) // 2]:.2f} if no two were at the same time;"
+        f" 3 handshakes and 4 s are {4 + 3 * line.handshake:.2f})"
     )
+
+
+def _silences(record: Record) -> list[tuple[float, float]]:
+    """When silences after a ClientHello began and ended, in order."""
+    steps = [s for s in record.steps if isinstance(s, Tls) and s.failure is Failure.TIMEOUT]
+    return sorted((s.at, s.at + s.elapsed) for s in steps)
+
+
+def _waited(silences: Iterable[tuple[float, float]]) -> float:
+    """The seconds in which there was at least one."""
+    waited = until = 0.0
+    for began, end in silences:
+        waited += max(0.0, end - max(began, until))
+        until = max(until, end)
+    return waited
 
 
 def main() -> None:

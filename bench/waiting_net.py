@@ -8,6 +8,7 @@ from typing import Literal, NoReturn, TypeVar
 
 from msgspec.structs import replace
 
+from bench.field.plan import EVERY_KIND, MISBEHAVING, Behaviour
 from probe.experiments.interface import Resolver
 from probe.experiments.operations import (
     DnsQuery,
@@ -23,6 +24,7 @@ from probe.net.concurrency import AdaptiveConcurrency
 from probe.net.rate_limit import RateLimiter
 from probe.net.resolver_pool import ResolverPool
 from probe.net.resolver_retries import ResolverRetries
+from probe.net.target_net import await_all
 from probe.ordering import host_of, keyed
 
 T = TypeVar("T")
@@ -41,16 +43,10 @@ _PUBLIC = tuple(
 )
 _VALID = Trust(valid=True, anchored=True, named=True, issuer_key="root", leaf_key="leaf")
 
-Kind = Literal[
-    "shut", "reset", "dead", "denied", "hang", "mute", "refuse", "byte", "header", "endless", "loop"
-]
-KINDS: Mapping[str, tuple[tuple[Kind, int], ...]] = {
+KINDS: Mapping[str, tuple[tuple[Behaviour, int], ...]] = {
     "none": (),
-    "usual": (("shut", 15), ("reset", 10), ("dead", 10), ("denied", 5), ("hang", 5)),
-    "every": (
-        *(("shut", 6), ("denied", 3), ("reset", 4), ("dead", 4), ("hang", 4), ("mute", 4)),
-        *(("refuse", 4), ("byte", 4), ("header", 4), ("endless", 4), ("loop", 4)),
-    ),
+    "usual": MISBEHAVING,
+    "every": EVERY_KIND,
 }
 
 
@@ -74,7 +70,12 @@ LINES: Mapping[str, Line] = {
 }
 
 
-def sites_of(kinds: Sequence[tuple[Kind, int]], number: int) -> tuple[str, ...]:
+def kinds_of(name: str, sites: int) -> Sequence[tuple[Behaviour, int]]:
+    """How many sites do what; `shut`: the ClientHellos of three tenths are dropped."""
+    return (("shut", sites * 3 // 10),) if name == "shut" else KINDS[name]
+
+
+def sites_of(kinds: Sequence[tuple[Behaviour, int]], number: int) -> tuple[str, ...]:
     """So many hosts; the first ones misbehave as their names say."""
     bad = [kind for kind, count in kinds for _ in range(count)]
     return tuple(
@@ -292,12 +293,7 @@ class SimulatedNet:
     # --- the rest --------------------------------------------------------------------------------
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        async def awaited(ask: Awaitable[T]) -> T:
-            return await ask
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(awaited(ask)) for ask in asks]
-        return [task.result() for task in tasks]
+        return await await_all(asks)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -56,7 +56,7 @@ class _AtOnce(Executor):
 
 @dataclass(frozen=True, slots=True)
 class _NoControls:
-    """Nobody measures elsewhere."""
+    """There are no control measurements."""
 
     answered: bool = False
     answer_times: tuple[float, ...] = ()

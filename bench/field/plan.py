@@ -29,6 +29,20 @@ ANCHORS = tuple(f"www.anchor{number}.example" for number in range(15))
 Behaviour = Literal[
     "shut", "reset", "dead", "denied", "hang", "mute", "refuse", "byte", "header", "endless", "loop"
 ]
+# How many sites do what, of seventy.
+MISBEHAVING: tuple[tuple[Behaviour, int], ...] = (
+    ("shut", 15),
+    ("reset", 10),
+    ("dead", 10),
+    ("denied", 5),
+    ("hang", 5),
+)
+EVERY_KIND: tuple[tuple[Behaviour, int], ...] = (
+    ("shut", 6),
+    ("denied", 3),
+    *((kind, 4) for kind in ("reset", "dead", "hang", "mute", "refuse")),
+    *((kind, 4) for kind in ("byte", "header", "endless", "loop")),
+)
 # Nothing answers a SYN here; everything large is dropped, whatever name it has; ports are closed.
 DEAD, MUTE, REFUSE = "45.130.128.0/24", "45.130.129.0/24", "45.130.130.0/24"
 _SPECIAL: dict[Behaviour, int] = {"dead": 0x7F00, "mute": 0x8000, "refuse": 0x8100}

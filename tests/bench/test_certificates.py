@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bench.field import plan as plans
 from bench.field.certificates import certify
 from bench.field.plan import Spec
+from probe.certificates.roots import Roots
 from probe.certificates.signature import verifies
 from probe.certificates.trust import evaluate
-from probe.net.chain_verifier import load_roots
 from probe.reference_data import authorities
 
 Chains = dict[str, list[bytes]]
@@ -38,7 +38,7 @@ def chains(folder: Path) -> Chains:
 
 
 def test_every_chain_proves_its_name(folder: Path, chains: Chains) -> None:
-    roots = load_roots(folder / "ca.pem")
+    roots = Roots.file(folder / "ca.pem")
     assert len(chains) == 60
     for name, chain in chains.items():
         assert evaluate(chain, f"www.{name}", roots=roots, now=datetime.now(UTC)).valid, name
@@ -62,7 +62,7 @@ def test_an_authority_is_compared_with_known_interceptors_once(
         return verifies(spki, algorithm, message, signature)
 
     monkeypatch.setattr("probe.certificates.authority.verifies", counting)
-    roots = load_roots(folder / "ca.pem")
+    roots = Roots.file(folder / "ca.pem")
     for name, chain in chains.items():
         evaluate(chain, name, roots=roots, now=datetime.now(UTC))
     # Twelve authorities and a cross-signed root, with keys as long as some interceptors'.

@@ -8,6 +8,8 @@ import pytest
 from bench.field.collector import FieldCollector
 from bench.field.plan import Spec
 from bench.field.testbed import Cost, FieldTestbed
+from probe.analysis import silence_place
+from probe.failure import Failure
 from probe.lab.testbed import unavailable_reason
 from probe.model import Dns, Http, Outcome, Role, Tcp, Tls
 from probe.net.further import PAGES
@@ -51,6 +53,22 @@ def test_a_working_site_costs_one_connection_per_hop(
             assert len(connections) == len(hops), record.input
             questions = [step for step in record.steps if isinstance(step, Dns)]
             assert len(questions) <= 3 * len(hops)
+
+
+def test_a_blocked_site_costs_nine_connections_of_which_three_are_silent(
+    sweep: tuple[FieldTestbed, Cost],
+) -> None:
+    testbed, cost = sweep
+    filtered = {site.url for site in testbed.field.sites if site.blocked}
+    for record in cost.sites:
+        if record.input in filtered:
+            limited = silence_place.limited(record.steps)
+            ordinary = [step for step in record.steps if step.id not in limited]
+            assert sum(isinstance(step, Tcp) for step in ordinary) <= 9, record.input
+            silent = [s for s in ordinary if isinstance(s, Tls) and s.failure is Failure.TIMEOUT]
+            assert len(silent) <= 3, record.input
+            # One plain and one encrypted resolver besides the system's; all of them once more.
+            assert sum(isinstance(step, Dns) for step in ordinary) <= 3 + 8
 
 
 def test_a_sweep_is_light(sweep: tuple[FieldTestbed, Cost]) -> None:

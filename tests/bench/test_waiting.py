@@ -23,6 +23,7 @@ RUNS = (
     *((line, "usual") for line in ("works", "anchors", "slow", "one", "refusing")),
     ("anchors", "none"),
     ("works", "every"),
+    ("works", "shut"),
 )
 
 
@@ -75,3 +76,13 @@ def test_a_resolver_that_refuses_is_learnt_once() -> None:
     _, _, others = simulated("works", "usual")
     assert others["to doh"] > 150
     assert asked["to udp"] == others["to udp"]
+
+
+def test_a_blocked_site_is_offered_here_and_elsewhere_at_the_same_time() -> None:
+    seconds, outcomes, asked = simulated("works", "shut")
+    assert outcomes == {"ok": 49, "blocked": 21}
+    # A silence of 2.15 seconds in each look and at an unrelated server; one after another 16.2.
+    assert seconds < 15
+    # The own name twice more, one of it elsewhere; a harmless one twice at both; a reference twice.
+    first = simulated("works")[2]["connections"]
+    assert asked["connections"] - first <= 8 * 21
