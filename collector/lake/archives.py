@@ -1,9 +1,9 @@
 """Measurements of archives into a lake, without a store: OONI's, and files of our own records.
 
-Rules: nobody signed them, so none has a vote; the operator answers for them, as for an import into
-a store. A record that the lake has already, from wherever, is left out. The manifest is written
-after each lot: an import that was ended is begun anew, and finds what is there. Memory is bounded
-by a lot and the ids of some days.
+Rules: they have no signature, so none has a vote; the operator answers for them, as for an import
+into a store. A record that the lake has already, from wherever, is left out. The manifest is
+written after each lot: an import that was ended is begun anew, and finds what is there. Memory is
+bounded by a lot and the ids of some days.
 """
 
 import secrets
@@ -41,6 +41,7 @@ class ArchiveImported:
         known: Records that the lake had already.
         left_out: Measurements of experiments that have no counterpart, by experiment.
         unjudged: Records that were kept as inconclusive, by the reason.
+        first_bug: The first record that no verdict could be made of because of a bug, and the bug.
     """
 
     records: int = 0
@@ -49,6 +50,7 @@ class ArchiveImported:
     refused: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     unjudged: Counter[str] = field(default_factory=Counter)
+    first_bug: str = ""
 
 
 class LakeImport:
@@ -71,7 +73,7 @@ class LakeImport:
         known = manifests.read(files, create=True)
         manifests.sweep(files, known)
         if not files.is_there(manifests.NAME):
-            # A place that cannot be written is told now, not after an hour.
+            # A place that cannot be written is an error now, not after an hour.
             manifests.write(files, known.changed())
         self.done = ArchiveImported()
         self._context, self._labels, self._judge = context, labels, judge
@@ -116,8 +118,9 @@ class LakeImport:
             return limits.limited(judged)(record)
         except limits.OutOfTime:
             reason = "time"
-        except Exception:  # noqa: BLE001 - a bug of a rule costs its record, not the archive
+        except Exception as error:  # noqa: BLE001 - a bug of a rule costs its record, not the archive
             reason = "bug"
+            self.done.first_bug = self.done.first_bug or f"{record.id}: {error!r}"
         self.done.unjudged[reason] += 1
         return record_row.unjudged_row(record, context, labels=self._labels, reason=reason)
 

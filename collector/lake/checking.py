@@ -10,7 +10,7 @@ from collector.settings import SettingsError
 
 
 def faults(files: LakeFiles) -> list[str]:
-    """A line for each file that is not what the manifest says, or that it does not name."""
+    """A line for each file that differs from the manifest, or is not in it."""
     known = manifests.read(files)
     named = {part.path for part in known.parts}
     stray = (name for table in manifests.TABLES for name in files.names(table) if name not in named)

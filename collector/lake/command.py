@@ -17,6 +17,7 @@ from collector.admin.commands import (
     with_store,
 )
 from collector.settings import SettingsError
+from probe.translated_help import SummarisedGroup
 
 if TYPE_CHECKING:
     from collector.lake.engines import EngineName
@@ -74,7 +75,7 @@ def _worker_options(command: F) -> F:
     return command
 
 
-@click.group()
+@click.group(cls=SummarisedGroup)
 def lake() -> None:
     """Keep years of measurements as Parquet files, and ask them with DuckDB or Spark."""
 
@@ -167,7 +168,7 @@ def check(lake_: str) -> None:
 @lake.command(epilog=_EPILOG)
 @lake_option
 @click.argument("name", required=False)
-@click.option("--sql", metavar="TEXT", help="Ask this instead of a named question.")
+@click.option("--sql", metavar="SQL", help="Ask this instead of a named question.")
 @click.option(
     "--engine",
     "engine_",

@@ -100,6 +100,8 @@ def _duckdb(files: LakeFiles, known: Manifest, memory: str) -> Iterator[Engine]:
     with opened as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
+        # A question reads a table twice, and files of a lake do not change.
+        connection.execute("SET parquet_metadata_cache = true")
         # As Spark names it.
         connection.execute("CREATE MACRO unix_seconds(t) AS CAST(floor(epoch(t)) AS BIGINT)")
         with _one_line(duckdb.Error):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from probe.interop.reading import Read
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-# Refused measurements that are told one by one; the others are counted.
+# Refused measurements that are reported one by one; the others are counted.
 _COMPLAINTS = 1000
 
 
@@ -90,7 +90,7 @@ def _begun(lake_: str, origin: str, targets: tuple[str, ...], *, lab: bool) -> "
 
 
 def _add(begun: "LakeImport", file: Path, format_: "ArchiveFormat") -> None:
-    """Add the measurements of a file; the first of those that are refused are told."""
+    """Add the measurements of a file; the first refused ones are reported."""
     from probe.escape import plain
 
     told = progress("measurements")
@@ -116,6 +116,8 @@ def _read(file: Path, format_: "ArchiveFormat") -> "Iterator[Read]":
 
 
 def _tell(done: "ArchiveImported") -> None:
+    from probe.escape import plain
+
     click.echo(
         f"{done.records} records, {done.rows} rows, without a vote; {done.known} were there; "
         f"{done.refused} refused"
@@ -124,3 +126,5 @@ def _tell(done: "ArchiveImported") -> None:
         click.echo(f"{number} left out: {what} has no counterpart", err=True)
     for reason, number in sorted(done.unjudged.items()):
         click.echo(f"{number} kept as inconclusive, not judged: {reason}", err=True)
+    if done.first_bug:
+        click.echo(f"the first bug: {plain(done.first_bug)}", err=True)

@@ -170,7 +170,7 @@ def _read(
     """The columns of a line, and the rows of its steps and certificates."""
     fields = _line.decode(line)
     said = _columns.decode(fields.pop("collector"))
-    # Nothing but what an export has: what is `imported` here is said by nobody else.
+    # Only the columns of an export: `imported` is decided by this collector alone.
     found: dict[str, Any] = {name: said.get(name) for name in COLUMNS}
     certs = _certs.decode(fields.pop("certs", msgspec.Raw(b"{}")))
     if found.get("coarse") or not isinstance(found.get("id"), str):

@@ -2,7 +2,7 @@
 
 Rule: new files are written beside the old ones, the manifest names them instead, and only then the
 old ones are deleted. So a reader sees a file or its successor, and a writer that is killed leaves
-files that nobody names.
+files that are in no manifest.
 """
 
 import secrets

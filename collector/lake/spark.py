@@ -5,6 +5,8 @@ checks the types of this program does not need it.
 """
 
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from collector.settings import SettingsError
 
 _TYPES = {"text": "STRING", "flag": "BOOLEAN", "whole": "BIGINT", "number": "DOUBLE"}
 _TYPES |= {"time": "TIMESTAMP", "bytes": "BINARY"}
+_MASTER = re.compile(r"(?:spark://|,)(\[[^]]+\]|[^:,]+):(\d{1,5})(?=,|$)")
+_PATIENCE = 10.0  # s, for a connection to a master
 
 
 @contextmanager
@@ -29,11 +33,12 @@ def spark_session(master: str) -> Iterator[Any]:
         SettingsError: It does not start.
     """
     sql = import_module("pyspark.sql")
+    _check_reachable(master)
     os.environ["PYSPARK_PYTHON"] = sys.executable
     if master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     if (running := sql.SparkSession.getActiveSession()) is not None:
-        yield running  # whoever began it ends it
+        yield running  # the caller that began it ends it
         return
     made = (
         sql.SparkSession.builder.master(master)
@@ -58,6 +63,23 @@ def spark_session(master: str) -> Iterator[Any]:
         yield session
     finally:
         session.stop()
+
+
+def _check_reachable(master: str) -> None:
+    """Raise a SettingsError where no master of a cluster of Spark's own answers.
+
+    Spark itself tries again for minutes and says nothing. Of several masters one has to answer.
+    """
+    reasons = []
+    for host, port in _MASTER.findall(master):
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+        except (OSError, OverflowError) as error:
+            reasons.append(f"{host}:{port}: {error}")
+        else:
+            return
+    if reasons:
+        raise SettingsError(f"Spark at {master}: no master answers ({'; '.join(reasons)})")
 
 
 def spark_errors() -> type[Exception]:

@@ -11,16 +11,15 @@ WITH bad AS (
     AND (:target = '' OR target = :target)
   GROUP BY country, asn, target
 )
-SELECT bad.country, bad.asn, bad.target, bad.category,
+SELECT bad.country, bad.asn, bad.target, MAX(bad.category) AS category,
   MAX(CASE WHEN fine.measured_at < bad.first_seen THEN fine.measured_at END) AS fine_before,
-  bad.first_seen, bad.last_seen,
+  MIN(bad.first_seen) AS first_seen, MAX(bad.last_seen) AS last_seen,
   MIN(CASE WHEN fine.measured_at > bad.last_seen THEN fine.measured_at END) AS fine_after,
-  bad.measurements, bad.probes
+  MAX(bad.measurements) AS measurements, MAX(bad.probes) AS probes
 FROM bad LEFT JOIN counted fine
   ON fine.country = bad.country AND fine.asn = bad.asn AND fine.target = bad.target
   AND fine.conclusive AND NOT fine.interfered
   AND fine.dt >= CAST(:since AS DATE) AND fine.dt < CAST(:until AS DATE)
   AND (fine.measured_at < bad.first_seen OR fine.measured_at > bad.last_seen)
-GROUP BY bad.country, bad.asn, bad.target, bad.category, bad.first_seen, bad.last_seen,
-  bad.measurements, bad.probes
+GROUP BY bad.country, bad.asn, bad.target
 ORDER BY bad.country, bad.asn, bad.target

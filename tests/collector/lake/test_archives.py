@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -49,6 +50,20 @@ def test_an_archive_is_judged_and_has_no_vote(tmp_path: Path) -> None:
     counted = lake(tmp_path, "query", "--sql", "SELECT COUNT(*) FROM counted").stdout
     assert counted.splitlines()[1] == "0"
     assert "ooni-kz-2019" in manifests.read(LakeFiles(str(tmp_path / "lake"))).origins
+
+
+def test_a_bug_of_a_rule_costs_its_record_alone_and_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> NoReturn:
+        raise ZeroDivisionError("of a rule")
+
+    monkeypatch.setattr("probe.judge.judge", broken)
+    done = of_ooni(tmp_path, archive(tmp_path / "a.jsonl.gz", CHOSEN))
+    first = rows_of(tmp_path, "measurements")
+    assert {one["outcome"] for one in first} == {"inconclusive"}
+    assert "4 kept as inconclusive, not judged: bug\n" in done.stderr
+    assert ": ZeroDivisionError('of a rule')\n" in done.stderr
 
 
 def test_a_measurement_is_there_once_whoever_brings_it(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ def in_this_process(words: Sequence[object], *, check: bool) -> None:
 @pytest.fixture(autouse=True)
 def drawn_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "Agg")
+    # Imported before commands are replaced: where nothing is cached, it asks one for the fonts.
+    pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setenv("QAZCOLLECTOR_LAKE", str(tmp_path / "lake"))
     monkeypatch.setattr(subprocess, "run", in_this_process)
     monkeypatch.setattr(writing, "SETTLED_SECONDS", -60.0)

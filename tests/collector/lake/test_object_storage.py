@@ -12,6 +12,7 @@ from collector.lake import writing
 from collector.lake.files import LakeFiles
 from collector.settings import SettingsError
 from tests.collector.admin.stored_rows import NOON, fill, row, url_of
+from tests.collector.admin.test_import_ooni import CHOSEN, archive
 from tests.collector.lake.test_lake import erase, some
 
 pytest.importorskip("pyarrow")
@@ -73,6 +74,19 @@ def test_every_command_works_there(root: str, tmp_path: Path) -> None:
     assert (count(root), count(root, "verdicts")) == (1, 1)
     assert "files dropped" in lake(root, "prune", "--before", "2030-01-01").stdout
     assert (count(root), lake(root, "check").stdout) == (0, "")
+
+
+def test_an_archive_is_imported_there_and_a_store_dropped_that_is_there(
+    root: str, tmp_path: Path
+) -> None:
+    file = archive(tmp_path / "a.jsonl.gz", CHOSEN)
+    told = lake(root, "import", "--format", "ooni", "--as", "kz-2019", str(file)).stdout
+    assert "4 records, " in told
+    fill(tmp_path, [row(0, "a")])
+    limits = ("--store", url_of(tmp_path), "--days", "1", "--trust-clock")
+    lake(root, "write", "--store", url_of(tmp_path))
+    assert lake(root, "retire", *limits).stdout.startswith("1 records dropped")
+    assert count(root) == 5
 
 
 def test_a_writer_that_is_killed_there_leaves_the_lake_readable(

@@ -1,6 +1,8 @@
 """Apache Spark gives what DuckDB and the processes of this machine give, in one session of it."""
 
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import pytest
 from collector.lake import questions, writing
 from collector.lake.engines import Engine, engine
 from collector.lake.files import LakeFiles
+from collector.lake.spark import spark_session
+from collector.settings import SettingsError
 from tests.collector.admin.stored_rows import fill, looks
 from tests.collector.lake.test_lake import lake, rows_of, written
 from tests.collector.lake.test_questions import asked, comparable, history, store_wave
@@ -105,3 +109,12 @@ def test_a_session_that_was_there_goes_on() -> None:
     with spark_session(MASTER) as again:
         assert again.sparkContext is found.sparkContext
         assert again.sql("SELECT 1").count() == 1
+
+
+def test_a_master_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        master = f"spark://127.0.0.1:{unused.getsockname()[1]},[::1]:1"
+        refused = re.escape(f"{master}: no master answers (") + ".*refused"
+        with pytest.raises(SettingsError, match=refused), spark_session(master):
+            pass
