@@ -132,7 +132,7 @@ def _looks(row: StoredLook) -> Iterator[tuple[str, int, float]]:
 def coarsened(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with what a coarse look may show.
 
-    `network` is text that a probe may have written, so it gets the name that everybody uses.
+    `network` is text that a probe may have written, so it gets the well-known name.
     """
     shown = {name: None if name in HIDDEN else value for name, value in row.items()}
     if "network" in row:

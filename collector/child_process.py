@@ -1,4 +1,4 @@
-"""A process beside the collector: it is told its job on its standard input and ends with it.
+"""A process beside the collector: it reads its job from its standard input and ends with it.
 
 Rule: what is heavy and not urgent runs in such a process at low priority, so that it takes no
 time from the collector's event loop. A job may contain the store's password, so it is never an

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from collector.admin.commands import COMMANDS, store_option, with_store
+from collector.admin.commands import COMMANDS, least_probes_option, store_option, with_store
 from collector.admin.export_command import EXPORT_COMMANDS
 from collector.admin.import_command import IMPORT_COMMANDS
 from collector.admin.key_commands import KEY_COMMANDS
@@ -36,6 +36,7 @@ from collector.settings import (
 )
 from collector.store import Store, StoreError, keys
 from probe import __version__, i18n
+from probe.translated_help import SummarisedGroup
 
 BULK_MBIT, BULK_DAILY_MB = 100, 2000
 ADMIN = "127.0.0.1:9101"
@@ -49,7 +50,10 @@ _EXTRAS |= {
 }
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=SummarisedGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="qazcollector")
 def cli() -> None:
     """Collect measurements from probes, judge them, and serve the results."""
@@ -115,6 +119,7 @@ def cli() -> None:
 @click.option(
     "--max-series",
     type=click.IntRange(1),
+    metavar="N",
     default=50_000,
     show_default=True,
     help="Limit on the series of the large metric families together.",
@@ -128,13 +133,9 @@ def cli() -> None:
 @click.option(
     "--quorum", type=click.IntRange(1), metavar="N", help="Probes that must agree. [3; lab: 1]"
 )
-@click.option(
-    "--public-min-probes",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="With fewer probes on a network the public sees hours for times, and no ids or evidence.",
+@least_probes_option(
+    "With fewer probes on a network the public sees hours for times, and no ids or evidence.",
+    least=1,
 )
 @click.option(
     "--operator-token-file",
@@ -268,16 +269,23 @@ def _scaled(given: float | None, unit: float, default: float | None) -> int | No
 @click.option(
     "--uses",
     type=click.IntRange(1, 1_000_000),
+    metavar="N",
     default=1,
     show_default=True,
     help="Number of keys that may enrol with it.",
 )
 @click.option(
-    "--expires", type=click.IntRange(1, 3650), default=30, show_default=True, help="Days."
+    "--expires",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    default=30,
+    show_default=True,
+    help="Days until it can no longer be used.",
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 10_000),
+    metavar="N",
     default=1,
     show_default=True,
     help="Number of invites; give each person one.",

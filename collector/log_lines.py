@@ -63,7 +63,7 @@ class RateLimit(logging.Filter):
         self._kinds: dict[Kind, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to write it; it is told how many before it were not."""
+        """Whether to write it; a written one gets the number of those before it that were not."""
         kind = _kind(record)
         now = self._clock()
         since, count = self._kinds.get(kind, (now, 0))

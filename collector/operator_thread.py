@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 import threading
@@ -18,6 +19,8 @@ from collector.http_server import serving
 from collector.listening import Door
 from collector.rate_limit import TokenBuckets
 from collector.settings import Address, SettingsError, SocketFile
+
+log = logging.getLogger("qazcollector")
 
 # One Prometheus, and some people.
 CONNECTIONS = 64
@@ -63,8 +66,10 @@ class _Operator:
         """Serve, in this thread."""
         try:
             asyncio.run(self._serve())
-        except Exception as error:  # noqa: BLE001 - raised where it was started
-            if not self._started.done():
+        except Exception as error:
+            if self._started.done():
+                log.exception("the operator's listener ended")
+            else:
                 self._started.set_exception(error)
 
     def stop(self) -> None:

@@ -1,7 +1,8 @@
 """How many readers are served at a time: a few, and a short queue behind them.
 
 Rule: a read costs time and memory that grow with the store, so readers wait for each other, and one
-too many is told to come again instead of making all others slower. One network has a share only.
+too many gets a 503 and comes again, instead of making all others slower. One network has a share
+only.
 """
 
 import asyncio

@@ -79,7 +79,7 @@ def instant(text: str) -> float | None:
 def refusal(record: Record, context: BatchContext) -> str | None:
     """Why a record is refused, in one line; None when it is accepted."""
     if record.lab and not context.lab:
-        return "lab record; this collector was not started with --lab"
+        return "lab record; these are accepted with --lab only"
     if record.origin is not None and context.origin is not None and context.votes:
         return "record made of another project's measurement; only the operator imports these"
     if record.vantage.role != context.role:

@@ -45,6 +45,18 @@ def store_option(command: F) -> F:
     return option(command)
 
 
+def least_probes_option(text: str, *, least: int = 2) -> Callable[[F], F]:
+    """The option --public-min-probes; `text` says what happens on networks with fewer."""
+    return click.option(
+        "--public-min-probes",
+        type=click.IntRange(least),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help=text,
+    )
+
+
 def quorum_option(command: F) -> F:
     """The option --quorum of commands that detect events."""
     option = click.option(
@@ -120,7 +132,7 @@ def output_file(name: str) -> Iterator[Callable[[bytes], object]]:
 
 
 def retention_options(command: F) -> F:
-    """What retention is told, the same for every command that drops what is old."""
+    """The options of retention, the same for every command that drops what is old."""
     for option in (
         click.option(
             "--trust-clock",
@@ -133,9 +145,18 @@ def retention_options(command: F) -> F:
             help="Write an SQLite file anew as well; a serving collector takes nothing meanwhile.",
         ),
         click.option(
-            "--raw-days", type=click.IntRange(1), help="Days to keep their evidence. [--days]"
+            "--raw-days",
+            type=click.IntRange(1),
+            metavar="DAYS",
+            help="Days to keep their evidence. [--days]",
         ),
-        click.option("--days", type=click.IntRange(1), required=True, help="Days to keep records."),
+        click.option(
+            "--days",
+            type=click.IntRange(1),
+            required=True,
+            metavar="DAYS",
+            help="Days to keep records.",
+        ),
         store_option,
     ):
         command = option(command)

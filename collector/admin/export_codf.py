@@ -1,6 +1,6 @@
 """Write events of lines as IODA writes outages: a file to lay over its charts.
 
-Rule: as in every other export, what few probes saw is told to the hour where a reader is not the
+Rule: as in every other export, what few probes saw has times to the hour where a reader is not the
 operator.
 """
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from collector.admin.commands import output_file, store_option, with_store
+from collector.admin.commands import (
+    least_probes_option,
+    output_file,
+    store_option,
+    with_store,
+)
 from collector.admin.export_options import selection, selection_options
 from collector.admin.export_packing import Packing, by_name, packed
 from collector.settings import SettingsError
@@ -59,14 +64,7 @@ _IODA = "ioda"
     is_flag=True,
     help="Show what was measured on networks with few probes to the hour only, without evidence.",
 )
-@click.option(
-    "--public-min-probes",
-    type=click.IntRange(2),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="With --public: fewer probes than this are few.",
-)
+@least_probes_option("With --public: fewer probes than this are few.")
 @click.option(
     "--label",
     "labels",

@@ -22,7 +22,12 @@ _PLACE = (
     click.option("--target", metavar="NAME", default="", help="Only this target of the lists."),
     click.option("--country", metavar="CC", default="", help="Only this country, such as KZ."),
     click.option("--asn", metavar="NUMBER", default="", help="Only this network, such as 9198."),
-    click.option("--experiment", type=click.Choice(EXPERIMENTS), help="Only this experiment."),
+    click.option(
+        "--experiment",
+        type=click.Choice(EXPERIMENTS),
+        metavar="NAME",
+        help="Only this experiment, such as web.",
+    ),
 )
 _RECORD = (
     click.option("--input", "input_", metavar="URL", default="", help="Only this measured URL."),

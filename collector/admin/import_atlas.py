@@ -47,7 +47,7 @@ def read_places(file: Path | None) -> Mapping[int, AtlasPlace]:
 
 @dataclass(slots=True)
 class _Results:
-    """The records of a file's results, as lines; what is refused is told and counted."""
+    """The records of a file's results, as lines; what is refused is reported and counted."""
 
     file: Path
     known: Mapping[int, AtlasPlace]

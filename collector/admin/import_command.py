@@ -37,6 +37,7 @@ _SERIES: tuple[ImportFormat, ...] = ("ioda-series", "radar-series")
 @click.option(
     "--as",
     "name",
+    metavar="SOURCE",
     default="import",
     show_default=True,
     help="Name of the source; all of it has one vote.",
@@ -164,8 +165,7 @@ async def _import_records(
             for complaint in done.complaints:
                 click.echo(complaint, err=True)
             refused += len(done.complaints)
-            known = f"{done.duplicates} were there" if done.duplicates else "all new"
-            click.echo(f"{file}: {done.stored} stored, {known}")
+            click.echo(f"{file}: {done}")
     for reason, number in sorted(judging.unjudged.items()):
         click.echo(f"{number} stored as inconclusive, not judged: {reason}", err=True)
     return refused

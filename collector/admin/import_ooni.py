@@ -1,8 +1,8 @@
 """Import archives of OONI's measurements, and tell what they concluded beside what we conclude.
 
-Rule: these records have no vote, in metrics, in events and in who is few: one key stands for all of
-an archive, which anybody could upload to. An import that was ended begins anew where it was, since
-the id of a record comes from its measurement.
+Rule: these records have no vote in metrics and events, and no part in counting the probes of a
+network: one key stands for all of an archive, to which every client could upload. An import that
+was ended begins anew where it was, since the id of a record comes from its measurement.
 """
 
 import json
@@ -31,14 +31,14 @@ from probe.interop.reading import Read
 from probe.judge import judge
 
 TableForm = Literal["text", "json", "csv"]
-# Refused measurements that are told one by one; the others are counted.
+# Refused measurements that are reported one by one; the others are counted.
 _COMPLAINTS = 1000
 _EVERY_SECONDS = 5.0
 
 
 @dataclass(slots=True)
 class _Archive:
-    """The records of files of measurements, as lines; what is refused is told and counted."""
+    """The records of files of measurements, as lines; what is refused is reported and counted."""
 
     roots: Roots
     compared: Comparison = field(default_factory=lambda: Comparison(said.is_same))
@@ -105,8 +105,7 @@ def work(
                 for complaint in done.complaints[:_COMPLAINTS]:
                     click.echo(complaint, err=True)
                 complaints += len(done.complaints)
-                known = f"{done.duplicates} were there" if done.duplicates else "all new"
-                click.echo(f"{file}: {done.stored} stored, {known}; without a vote", err=True)
+                click.echo(f"{file}: {done}; without a vote", err=True)
         for reason, number in sorted(judging.unjudged.items()):
             click.echo(f"{number} stored as inconclusive, not judged: {reason}", err=True)
         _tell(read.compared, form)

@@ -42,6 +42,12 @@ class Imported:
     duplicates: int = 0
     complaints: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        counts = [f"{self.stored} stored"]
+        counts += [f"{self.duplicates} were there"] if self.duplicates else []
+        counts += [f"{len(self.complaints)} refused"] if self.complaints else []
+        return ", ".join(counts if counts[1:] or not self.stored else [*counts, "all new"])
+
 
 def key_of(name: str) -> str:
     """The key id for a named source."""

@@ -99,7 +99,7 @@ def _differences(stored: TargetEvent, told: TargetEvent) -> tuple[str, ...]:
 
 
 def _is_same(told: Bracket | None, stored: Bracket) -> bool:
-    """Whether two brackets are the same, as exactly as the stored one is told."""
+    """Whether two brackets are the same, as exactly as the stored one is shown."""
     if told is None or (told.after is None) is not (stored.after is None):
         return False
     # What the public sees of networks with few probes is in whole hours.

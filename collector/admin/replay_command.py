@@ -12,6 +12,7 @@ import click
 from collector.admin.commands import quorum_option, with_store
 from collector.admin.export_options import place_options, selection
 from collector.settings import SettingsError
+from probe.translated_help import SummarisedGroup
 
 if TYPE_CHECKING:
     from collector.admin.replay import Told
@@ -27,7 +28,7 @@ _WHOLE = 1000
 _DAY = 86_400.0
 
 
-@click.group()
+@click.group(cls=SummarisedGroup)
 def events() -> None:
     """Events: what happened, where, from when to when."""
 

@@ -1,4 +1,4 @@
-"""What is told of events: the messages of `/v1/events` and `/v1/waves`."""
+"""The messages of `/v1/events` and `/v1/waves`."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -30,14 +30,14 @@ class ProbesShown(msgspec.Struct, frozen=True):
 
 
 class RevisionShown(msgspec.Struct, frozen=True):
-    """One change of what was told."""
+    """One change of an event."""
 
     at: str
     what: str
 
 
 class EventShown(msgspec.Struct, frozen=True, kw_only=True):
-    """An event, as it is told."""
+    """An event, as readers get it."""
 
     id: str
     kind: str
@@ -135,7 +135,7 @@ class WavePage(RowsPage, frozen=True, kw_only=True):
 def shown_event(
     stored: StoredEvent, *, now: float, coarse: bool, network: Callable[[int], str | None]
 ) -> EventShown:
-    """An event as it is told; a coarse one has times to the hour and no ids of records."""
+    """The message of an event; a coarse one has times to the hour and no ids of records."""
     event = stored.event
 
     def text(at: float) -> str:

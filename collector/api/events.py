@@ -94,8 +94,8 @@ async def selected(
 ) -> tuple[list[StoredEvent], str | None]:
     """The events that a filter selects, and the cursor of the next page.
 
-    Who does not see everything is told them by the hour of the beginning, and in no order within
-    it: else one would see between which of one's own events a coarse one began.
+    The public gets them by the hour of the beginning, and in no order within it: else a prober
+    would see between which of its own events a coarse one began.
     """
     found = await service.store.read(_page(service, asked, exact=exact), slow=True)
     full = len(found) == asked.limit
@@ -119,7 +119,7 @@ async def one(request: web.Request) -> StoredEvent:
 
 
 async def detail(request: web.Request, stored: StoredEvent) -> EventDetail:
-    """An event with its history as they are told to this reader."""
+    """An event with its history, as this reader may see them."""
     (event,) = await shown(request, [stored])
     return with_history(event, stored)
 
@@ -142,7 +142,7 @@ async def get_waves(request: web.Request) -> web.Response:
 async def shown(
     request: web.Request, events: Sequence[StoredEvent], care: Care | None = None
 ) -> list[EventShown]:
-    """Events as they are told to this reader; who asks often has one care for all."""
+    """Events as this reader may see them; `care` is shared by all of a request."""
     names, now = reference_data.networks(), request.app[SERVICE].clock()
     are_coarse = await coarse(request, events, care)
     return [
@@ -154,7 +154,7 @@ async def shown(
 async def coarse(
     request: web.Request, events: Sequence[StoredEvent], care: Care | None = None
 ) -> list[bool]:
-    """Which events are told to the hour to this reader."""
+    """Which events this reader sees to the hour only."""
     care = await readers.learned(
         request, (look for one in events for look in told_looks(one)), care
     )
@@ -162,12 +162,12 @@ async def coarse(
 
 
 def told_looks(stored: StoredEvent) -> Iterator[tuple[str, int, float]]:
-    """The looks that an event tells the time of."""
+    """The looks whose times an event shows."""
     return stored.told_looks
 
 
 def told_order(stored: StoredEvent) -> tuple[float, str]:
-    """Where an event is among others that the public is told."""
+    """Where an event is among others that the public sees."""
     return stored.event.began.by // HOUR, stored.id
 
 

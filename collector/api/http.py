@@ -245,8 +245,11 @@ async def stream(
             await response.write_eof()
     except ConnectionResetError:
         raise
-    except Exception as error:  # noqa: BLE001 - the status was sent already
+    except (StoreUnavailable, TimeoutError) as error:  # the client is slow, or the store is gone
         log.error("a response to %s broke off: %s", _route(request), type(error).__name__)  # noqa: TRY400 - the same
+        abort(request)
+    except Exception:  # the status was sent already
+        log.exception("bug in a response to %s, which broke off", _route(request))
         abort(request)
     return response
 

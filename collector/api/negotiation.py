@@ -111,7 +111,7 @@ def _packed(body: bytes, kind: Coding) -> bytes:
 
 
 async def add_sharing_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Let any web page read what is the same for everybody, but never with a token."""
+    """Let any web page read what is the same for every reader, but never with a token."""
     route = request.get(ROUTE)
     if route is None or route.access != "open" or "Authorization" in request.headers:
         return

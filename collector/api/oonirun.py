@@ -1,7 +1,7 @@
 """GET /api/v2/oonirun/links/ID: the operator's target lists as OONI Run link descriptors.
 
-`ooniprobe oonirun` and `miniooni oonirun -i URL` measure what a descriptor names. Rule: it has what
-`/v1/targets` gives to anybody, and nothing is made by a reader: there are no links but the lists.
+`ooniprobe oonirun` and `miniooni oonirun -i URL` measure what a descriptor names. Rule: it has the
+public lists of `/v1/targets`, and readers cannot add links.
 """
 
 import hashlib

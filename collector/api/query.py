@@ -164,7 +164,7 @@ async def get_measurements(request: web.Request) -> web.Response:
 
 
 def _place_of(care: Care) -> type[int | ShownPlace]:
-    """What a cursor holds: who sees everything reads by arrival."""
+    """What a cursor holds: the operator reads by arrival, the public by the hour."""
     return int if care.least <= 1 else ShownPlace
 
 
@@ -195,8 +195,8 @@ async def get_measurement(request: web.Request) -> web.Response:
     id_ = request.match_info["id"]
     found = await service.store.read(one_shown(id_, care)) if _ID.fullmatch(id_) else None
     if found is None:
-        # The same for an id that is not here and one that is not shown: who has an id found on
-        # somebody's machine must not learn whether it was sent.
+        # The same for an id that is not here and one that is not shown: a reader who found an id on
+        # a seized machine must not learn whether the record was sent.
         raise Refused(404, "unknown_record", _UNKNOWN)
     row, stored = found
     verdict = msgspec.Raw(row.verdict.encode()) if row.verdict else None

@@ -1,4 +1,4 @@
-"""Who reads: everybody, or the operator, who sees everything in full detail.
+"""Who reads: the public, or the operator, who sees everything in full detail.
 
 Rule: a request with a wrong token is refused; it is never answered as one without.
 """

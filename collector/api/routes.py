@@ -12,7 +12,7 @@ from collector.api.http import RouteHandler
 from collector.api.parameters import Parameters
 from collector.service import QueueName
 
-# `open`: the same for everybody, so that any web page may read it. `own`: depends on who asks.
+# `open`: the same for every reader, so that any web page may read it. `own`: depends on the reader.
 # `signed`: needs a key's signature.
 Access = Literal["open", "own", "signed"]
 

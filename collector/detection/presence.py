@@ -47,7 +47,7 @@ def without_few(
 ) -> dict[NetworkKey, int]:
     """How many are heard, where networks with few are one (ASN 0) for each country.
 
-    Of a country whose networks with few have too few together nothing is told of them.
+    Where a country's networks with few have too few together, they are left out.
     """
     found: dict[NetworkKey, int] = {}
     together: dict[str, int] = {}

@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 def with_detected(
     events: Iterable[DetectedEvent], now: float
 ) -> Iterator[tuple[Where, TargetEvent]]:
-    """Detected events as events of a place; `now` is when they are told."""
+    """Detected events as events of a place; `now` is when they are published."""
     for one in events:
         ended = one.ended_at
         yield (

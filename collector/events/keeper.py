@@ -95,12 +95,12 @@ class EventKeeper:
                     await self._pass()
 
     async def refresh(self) -> None:
-        """The same for a reader, who is told what there is when it takes long or fails."""
+        """The same for a reader; where it takes long or fails, stored events are shown."""
         patience = MAKER_SECONDS if self._settings.lab else READER_SECONDS
         await self.refresh_within(patience if self._cost < CHEAP_SECONDS else 0.0)
 
     async def refresh_within(self, seconds: float) -> None:
-        """The same for who waits so long at most."""
+        """The same, waiting so many seconds at most."""
         if not self._is_stale():
             return
         if self._reading is None or self._reading.done():

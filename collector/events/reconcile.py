@@ -62,7 +62,7 @@ class StoredEvent:
 
     @property
     def told_looks(self) -> Iterator[tuple[str, int, float]]:
-        """The looks that it tells the time of: country, ASN, Unix time."""
+        """The looks whose times it shows: country, ASN, Unix time."""
         event = self.event
         ended = (event.ended.after, event.ended.by) if event.ended else ()
         for at in (event.began.after, event.began.by, event.last_seen_at, *ended):

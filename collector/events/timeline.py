@@ -12,8 +12,8 @@ Rules:
   quorum of them with one look more than keys, or one key twice in a row while no other key speaks
   against it.
 - A suspicion that no key holds any longer was never confirmed, and is withdrawn. After ten of them
-  within the looks that are kept, only what is confirmed is told: one key that changes its mind each
-  hour must not fill the store.
+  within the looks that are kept, only what is confirmed is published: one key that changes its mind
+  each hour must not fill the store.
 
 Each key's vote is its newest look of each experiment; any experiment that shows interference
 outweighs others of the same key. A key has one bracket, however many experiments it makes, and an
@@ -40,7 +40,8 @@ EXAMPLES = 5
 # Two probes that agree are rarely both wrong, and may share a fault that no number reduces.
 MOST_CONFIDENT = 0.99
 # A probe that found the target fine within this time is heard before others outvote it, so that
-# nobody gains by looking first. A white list of an evening is over before sleeping ones look again.
+# attackers gain nothing by measuring first. A white list of an evening is over before probes of
+# machines that were switched off measure again.
 AWAITED = 86_400.0
 # So many suspicions of one place are withdrawn before further ones are not told any more.
 SUSPICIONS = 10

@@ -2,8 +2,8 @@
 
 Events of one target on several networks belong together, and so do those on one network when at
 least three of its targets changed, where all of them began within a day. Rule: only what was
-confirmed is in a wave, and a wave never lasts longer than that day. Else whoever makes one probe
-stray every day joins everything that ever happened.
+confirmed is in a wave, and a wave never lasts longer than that day. Else an attacker who makes one
+probe stray every day joins everything that ever happened.
 """
 
 from collections import defaultdict

@@ -2,7 +2,7 @@
 
 Rule: IODA's fields have IODA's meaning and units, and what a collector does not know is null. Our
 own fields come after them; a tool that overlays outages on a chart passes over them. Times are
-those that a reader is told elsewhere: of a network with few probes to the hour.
+those that a reader gets elsewhere: of a network with few probes to the hour.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ class OutageEvent(msgspec.Struct, frozen=True, kw_only=True):
 def outage_event(
     stored: StoredEvent, *, until: float, coarse: bool, network: Callable[[int], str | None]
 ) -> OutageEvent:
-    """An event, as it is told; one that lasts is told up to `until`."""
+    """An event for a reader; one that lasts ends at `until`."""
     event = stored.event
     began = event.began.in_hours() if coarse else event.began
     ended = event.ended.in_hours() if coarse and event.ended else event.ended

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from collector.admin.commands import parse_instant, store_option, with_store
+from collector.admin.commands import (
+    least_probes_option,
+    parse_instant,
+    store_option,
+    with_store,
+)
 from collector.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -36,13 +41,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Language of the page and the charts.",
 )
-@click.option(
-    "--public-min-probes",
-    type=click.IntRange(2),
-    default=3,
-    show_default=True,
-    metavar="N",
-    help="On networks with fewer probes times are hours, and nothing tells who measured.",
+@least_probes_option(
+    "On networks with fewer probes times are hours, and nothing tells who measured."
 )
 @click.option(
     "-o",

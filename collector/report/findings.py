@@ -61,7 +61,7 @@ class PlaceFinding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Networks:
-    """The names of networks: those that everybody uses, or what probes call them."""
+    """The names of networks: the well-known ones, or what probes call them."""
 
     def __init__(self, told: FoundRows) -> None:
         self._told: dict[int, str] = {row[0]: row[1] for row in told.rows}
@@ -117,7 +117,7 @@ def lasted(event: EventShown, asked: ReportAsked) -> bool:
 
 
 def at_of(text: str) -> float:
-    """The Unix time of an instant that is told."""
+    """The Unix time of a shown instant."""
     return instant(text) or 0.0
 
 

@@ -1,4 +1,4 @@
-"""The events of a report out of a store, as the public is told them."""
+"""The events of a report out of a store, as the public sees them."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,6 +1,6 @@
 """Which probes were heard by their heartbeats, on which network and day, and when none was.
 
-Rule: of a network with few probes only their number of a day is told, as with measurements; never
+Rule: of a network with few probes only their number of a day is shown, as with measurements; never
 the hours in which they were on. A day of which no heartbeats are kept is unknown, and has no row.
 """
 
@@ -141,7 +141,7 @@ class _HeardCounts:
         self._asked = asked
         self._days: dict[tuple[int, int], _NetworkDay] = {}
         self._own: dict[int, int] = {}
-        # The end of the newest slot with a heartbeat of anybody.
+        # The end of the newest slot in which any probe sent a heartbeat.
         self._newest = 0.0
         self.known: list[int] = []
 

@@ -27,7 +27,7 @@ class SilenceFinding(msgspec.Struct, frozen=True, kw_only=True):
     """A time in which most probes of a network, or of the country (ASN 0), fell silent together.
 
     Attributes:
-        probes: How many fell silent. sources: what else says so, where no event tells of it.
+        probes: How many fell silent. sources: other evidence of it, where there is no event.
     """
 
     asn: int

@@ -1,6 +1,6 @@
 """Which targets and networks have looks that their events do not show yet, as operations.
 
-Rule: it is noted in the transaction that stores, excludes or erases the looks. Where nobody whose
+Rule: it is noted in the transaction that stores, excludes or erases the looks. Where no probe whose
 votes count saw interference nothing is kept, because looks make no events there.
 """
 

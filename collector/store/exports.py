@@ -14,8 +14,8 @@ from typing import NamedTuple
 from collector.store.interface import Execute, Operation, Query
 from collector.store.queries import Selection, first_seq
 
-# Releases that the collector itself names: for what it exports in public, and for a lake. Nobody
-# else can name them, because of the slash.
+# Releases that the collector itself names: for what it exports in public, and for a lake. Operators
+# cannot name them, because of the slash.
 PUBLIC, LAKE = "public/", "lake/"
 _SECRET = "release "  # noqa: S105 - the beginning of a name
 _ERASED = "erased "

@@ -150,7 +150,7 @@ def ingest(rows: Sequence[MeasurementRow]) -> Operation[tuple[bool, ...]]:
 
 
 def _params(number: int, row: MeasurementRow) -> Params:
-    """A row with its number, and its place among the others of its hour that the public is told."""
+    """A row with its number, and its place among the others of its hour that the public sees."""
     return {**msgspec.structs.asdict(row), "seq": number, "shuffle": secrets.randbits(62)}
 
 

@@ -83,8 +83,8 @@ class PostgresStore:
     async def drop_days(self, limits: DayLimits) -> int:
         """Drop the days that are due, where the tables are divided.
 
-        It tries for some seconds to be alone with a table. Who reads goes on, and who writes waits
-        for half a second at most.
+        It tries for some seconds to be alone with a table. Readers go on, and writers wait for half
+        a second at most.
         """
         async with self._transaction(_SNAPSHOT) as connection:
             if not await postgres_days.is_divided(connection):

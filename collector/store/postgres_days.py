@@ -6,7 +6,7 @@ that promise only within one partition. `forged` stays as long as the rows of it
 
 Rule: a partition is named by the day that it ends before, and begins where the one before it ends.
 The first begins at the least number, and `…_later` has no end, so every record has a place whatever
-the clock says and however long nobody made days ahead.
+the clock says and however long `retention` made no days ahead.
 """
 
 import re
@@ -25,7 +25,7 @@ EVIDENCE, OBSERVATIONS = ("raw", "served"), ("observation",)
 TABLES = (*EVIDENCE, *OBSERVATIONS)
 AHEAD = 14
 _DAY = 86400
-# Less than the server takes to look for a deadlock: whoever reads is never ended for us.
+# Less than the server takes to look for a deadlock: it never ends a reader for us.
 _PATIENCE = "SET LOCAL lock_timeout = '500ms'"
 _FOREIGN = "f"
 
@@ -127,7 +127,7 @@ async def _make_ahead(connection: Any, table: str, last: int, now: float) -> Non
     await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
     later = f"{table}_later"
     if await connection.fetchval(f"SELECT EXISTS (SELECT 1 FROM {later})"):  # noqa: S608 - a constant
-        # They came while nobody made days, and stay where they are.
+        # They came while `retention` made no days, and stay where they are.
         end = await _end_after(connection, later, now)
         name = _named(table, end)
         await connection.execute(f"ALTER TABLE {table} DETACH PARTITION {later}")
@@ -157,7 +157,7 @@ async def partitions(connection: Any, table: str) -> list[DayPartition]:
 
 
 async def due(connection: Any, limits: DayLimits) -> DueDays:
-    """What may go as a whole; it may take long to count, and nobody waits for it."""
+    """What may go as a whole; it may take long to count, and no statement waits for it."""
     await connection.execute("SET LOCAL statement_timeout = 0")
     evidence = await _due(connection, EVIDENCE, limits.evidence, limits.upto)
     observations = await _due(connection, OBSERVATIONS, limits.records, limits.upto)

@@ -47,7 +47,7 @@ class MeasurementSummary(NamedTuple):
 
 
 class ShownPlace(NamedTuple):
-    """Where a record is in the order that the public is told."""
+    """Where a record is in the order that the public sees."""
 
     hour: int
     shuffle: int
@@ -101,7 +101,7 @@ def page(
 def shown_page(
     selection: Selection, *, cursor: ShownPlace | None, limit: int, oldest_first: bool = False
 ) -> Operation[tuple[Sequence[MeasurementSummary], ShownPlace | None]]:
-    """The same in the order that the public is told: by the hour, and at random within it.
+    """The same in the order that the public sees: by the hour, and at random within it.
 
     Also where the last of them is. A reader with records of his own does not see between which of
     them another one came.

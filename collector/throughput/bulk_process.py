@@ -128,7 +128,7 @@ async def _start(job: BulkJob, identity: BulkIdentity) -> BulkServer:
 
 
 def _unless_of_a_name(event: "sys.UnraisableHookArgs") -> None:
-    """Write down what nobody can catch, but for names in a hello that are no ASCII.
+    """Log exceptions that Python could not raise, except those of names that are no ASCII.
 
     The `ssl` module refuses such a hello by itself; a line for each would be a flood.
     """

@@ -1,7 +1,7 @@
 """The server's side of ndt7: one download or one upload over a WebSocket.
 
 Standard clients of Measurement Lab's speed test work against it. It keeps nothing that a client
-says, and tells nothing about a client to anybody else. A client that reads slowly, floods, or goes
+sends, and sends nothing about a client to others. A client that reads slowly, floods, or goes
 silent holds its place for thirteen seconds at most, and a few buffers.
 """
 

@@ -40,7 +40,7 @@ class ShownTime(NamedTuple):
 
 
 class ShownSpan(NamedTuple):
-    """A time between two instants; the day is told once where both have the same."""
+    """A time between two instants; the day is written once where both have the same."""
 
     first: ShownTime
     last: ShownTime

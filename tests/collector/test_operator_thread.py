@@ -14,6 +14,7 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
+from collector import operator_thread
 from collector.api import operator
 from collector.settings import (
     LAB_LIMITS,
@@ -107,6 +108,26 @@ def test_a_store_that_cannot_be_read_leaves_the_collectors_own_metrics(
             assert "qazcollector_build_info" in text
 
     asyncio.run(scenario())
+
+
+def test_a_bug_that_ends_it_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    serves = threading.Event()
+
+    def broken(_: Path) -> None:
+        if serves.is_set():
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(operator_thread, "_remove_socket", broken)
+
+    async def scenario() -> None:
+        async with collector(tmp_path, admin=SocketFile(str(tmp_path / "admin.sock"))):
+            serves.set()
+
+    asyncio.run(scenario())
+    (told,) = [one for one in caplog.records if "listener ended" in one.getMessage()]
+    assert told.exc_info is not None
 
 
 def test_a_full_public_listener_does_not_shut_it(tmp_path: Path) -> None:

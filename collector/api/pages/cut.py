@@ -29,7 +29,7 @@ _BEFORE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class CutSpan:
-    """Where and when a line was cut, as it is told.
+    """Where and when a line was cut, as it is shown.
 
     Attributes:
         event: The event, or None for an outage that nothing else confirms.

@@ -1,7 +1,8 @@
 """The ladder of a wave: who changed when, and, where an order is known, who was late. Pure.
 
-Rule: nobody is late by the time between two looks. Late is only whose last fine look came after the
-latest possible deadline; in time only who had changed before the earliest possible one.
+Rule: the time between two looks makes no network late. A network is late only if its last fine look
+came after the latest possible deadline, and in time only if a look found the change before the
+earliest possible one.
 """
 
 import re

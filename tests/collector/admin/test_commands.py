@@ -113,7 +113,7 @@ def test_a_bad_line_is_named_and_the_rest_imported(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"{file}:2: " in done.output
     assert f"{file}:4: lab record" in done.output
-    assert f"{file}: 1 stored" in done.output
+    assert f"{file}: 1 stored, 2 refused\n" in done.output
 
 
 def test_retention_drops_evidence_then_records_and_keeps_counts(tmp_path: Path) -> None:

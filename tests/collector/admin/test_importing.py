@@ -130,4 +130,4 @@ def test_a_line_without_an_end_is_refused_in_pieces(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"{file}:1: " in done.output
     assert f"{file}:3: " not in done.output
-    assert f"{file}: 1 stored, all new" in done.output
+    assert f"{file}: 1 stored, 1 refused\n" in done.output

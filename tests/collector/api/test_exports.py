@@ -32,12 +32,20 @@ from tests.collector.harness import CollectorHarness, collector, record
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.parametrize(
+    ("error", "traced"), [(RuntimeError("out of ideas"), True), (TimeoutError(), False)]
+)
 def test_an_export_that_breaks_off_breaks_the_connection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    *,
+    traced: bool,
 ) -> None:
     async def broken(*_: object) -> AsyncIterator[bytes]:
         yield b"a line\n"
-        raise RuntimeError("out of ideas")
+        raise error
 
     monkeypatch.setattr(exports, "pieces", broken)
 
@@ -48,6 +56,8 @@ def test_an_export_that_breaks_off_breaks_the_connection(
             assert (await harness.ask("GET", "/healthz")).status == 200
 
     asyncio.run(scenario())
+    (told,) = [one for one in caplog.records if "broke off" in one.getMessage()]
+    assert (told.exc_info is not None) is traced
 
 
 @pytest.mark.parametrize(("failure", "status"), [("store", 503), ("bug", 500)])

@@ -65,7 +65,7 @@ def test_pages_have_each_record_once(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_filters(tmp_path: Path) -> None:
+def test_each_filter_selects_its_records(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with collector(tmp_path) as harness:
             sender = await harness.probe()

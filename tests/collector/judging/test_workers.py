@@ -92,18 +92,19 @@ def test_a_record_that_ends_its_worker_does_not_stop_the_others(tmp_path: Path) 
 def test_a_silent_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "SILENT_SECONDS", 0.5)
 
-    async def scenario() -> None:
+    async def scenario() -> dict[str, tuple[str, str]]:
         async with collector(tmp_path, workers=1) as harness:
             sender, judging = await harness.probe(), harness.service.judging
             await until(lambda: judging.pids)
             (pid,) = judging.pids
             os.kill(pid, signal.SIGSTOP)
-            await sender.upload(record())
+            await sender.upload(record(FINE))
             await until(lambda: judging.pids and judging.pids != (pid,))
             monkeypatch.setattr(workers, "SILENT_SECONDS", 60.0)
             await harness.judged()
+            return await reasons(harness)
 
-    asyncio.run(scenario())
+    assert asyncio.run(scenario()) == {FINE: ("ok", "")}
 
 
 def test_killing_workers_loses_nothing_and_counts_nothing_twice(

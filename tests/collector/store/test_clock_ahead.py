@@ -14,23 +14,6 @@ HERE = ProbeNetwork("KZ", 9198)
 JUMPS = (30 * DAY, 73 * 365 * DAY)
 
 
-async def play(url: str, jump: float) -> None:
-    store = await open_store(url)
-    try:
-        await live_until(store, NOW + jump)
-        await store.write(clock_ahead.take_back(NOW))
-        taken = await store.write(keys.take_lease("metrics", "b", now=NOW, seconds=60))
-        assert taken
-        await store.write(heartbeats.record_heartbeat("k", NOW + 7200, ProbeNetwork("DE", 1), ()))
-        (probe,) = await store.read(select("active_probes", since=0))
-        # The network is the new one, and the key is not active for ever.
-        assert (probe[0], NOW <= probe[4] <= NOW + 7200) == ("DE", True)
-        (row,) = await store.read(select("conduct_last"))
-        assert row[0] == int(NOW // DAY)
-    finally:
-        await store.close()
-
-
 async def live_until(store: Store, at: float) -> None:
     """What is written at a time by the collector's clock."""
     key = Key("k", b"x" * 32, "probe")
@@ -47,7 +30,23 @@ def conduct(at: float) -> Operation[None]:
 
 
 def test_leases_keys_and_days_of_the_future_are_taken_back(any_store: str) -> None:
-    asyncio.run(play(any_store, JUMPS[1]))
+    async def scenario() -> None:
+        store = await open_store(any_store)
+        try:
+            await live_until(store, NOW + JUMPS[1])
+            await store.write(clock_ahead.take_back(NOW))
+            assert await store.write(keys.take_lease("metrics", "b", now=NOW, seconds=60))
+            moved = ProbeNetwork("DE", 1)
+            await store.write(heartbeats.record_heartbeat("k", NOW + 7200, moved, ()))
+            (probe,) = await store.read(select("active_probes", since=0))
+            # The network is the new one, and the key is not active for ever.
+            assert (probe[0], NOW <= probe[4] <= NOW + 7200) == ("DE", True)
+            (row,) = await store.read(select("conduct_last"))
+            assert row[0] == int(NOW // DAY)
+        finally:
+            await store.close()
+
+    asyncio.run(scenario())
 
 
 def test_a_collector_that_is_a_little_ahead_is_left_alone(any_store: str) -> None:

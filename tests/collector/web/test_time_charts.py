@@ -1,11 +1,11 @@
 """Charts over time, and who was late: pure functions."""
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from collector.api.event_messages import BracketShown, EventShown, ProbesShown
 from collector.api.http import instant_text
