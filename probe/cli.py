@@ -22,7 +22,7 @@ def main(arguments: "Sequence[str] | None" = None) -> "NoReturn":
 
 
 def _version_said() -> bool:
-    """Whether stdout took the version; a trouble with it is told as for every command."""
+    """Whether stdout took the version; the full start reports a failure, as for every command."""
     try:
         sys.stdout.write(f"qazprobe {__version__}\n")
         sys.stdout.flush()

@@ -7,10 +7,12 @@ reports it in one line and writes the traceback to the crash log, not into cron'
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from io import TextIOWrapper
 from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -40,8 +42,37 @@ COMMANDS = MappingProxyType(
 )
 
 
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End well where the reader of stdout closes the pipe, as `head` does.
+
+    click itself would exit with 1 then, which stands for a bug here.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        silence_stdout()
+        raise click.exceptions.Exit(Exit.DONE) from None
+
+
 class LazyGroup(click.Group):
     """A command group that imports a command's module only when that command is used."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **more: Any,
+    ) -> click.Context:
+        """Read the options; `--help` prints here."""
+        with _reader_may_leave():
+            return super().make_context(info_name, args, parent, **more)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of this file, except those whose module is missing."""
@@ -86,10 +117,7 @@ def run(arguments: Sequence[str] | None) -> int:
     """Run one command, by default that of the command line; return its exit code."""
     i18n.ask(_configured_language)
     teach_click()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # Escape letters that the terminal's character set lacks instead of failing on them.
-            stream.reconfigure(errors="backslashreplace")
+    _escape_what_the_terminal_lacks()
     try:
         with unpacked():
             code = cli.main(args=arguments, prog_name="qazprobe", standalone_mode=False)
@@ -108,21 +136,28 @@ def run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         silence_stdout()
         code = Exit.DONE
-    except OSError as error:
-        reason = _(error.strerror or type(error).__name__)
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"qazprobe: {where}{reason}", err=True)
-        code = Exit.BUG
     except Exception as error:  # noqa: BLE001 - the outermost handler: a bug is exit 1
-        from probe import crash_log
-
-        saved = crash_log.save_traceback(error)
-        problem = _("internal error ({name}); {saved}").format(
-            name=type(error).__name__, saved=saved
-        )
-        click.echo(f"qazprobe: {problem}", err=True)
+        click.echo(f"qazprobe: {_problem(error)}", err=True)
         code = Exit.BUG
     return int(code) if isinstance(code, int) else Exit.DONE
+
+
+def _escape_what_the_terminal_lacks() -> None:
+    """Escape letters that the terminal's character set lacks instead of failing on them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _problem(error: Exception) -> str:
+    """What the system refused; of a bug where its traceback is."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return where + _(error.strerror or type(error).__name__)
+    from probe import crash_log
+
+    saved = crash_log.save_traceback(error)
+    return _("internal error ({name}); {saved}").format(name=type(error).__name__, saved=saved)
 
 
 def _configured_language() -> str | None:

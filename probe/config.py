@@ -10,7 +10,6 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -186,8 +185,7 @@ _UNITS: Mapping[str, float] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """One source of settings: its values, and how errors refer to its keys."""
 
     values: Mapping[str, object]
@@ -277,32 +275,17 @@ def merge(layers: Iterable[Layer]) -> Settings:
 
 def _checked(layer: Layer, key: str, value: object) -> object:
     if key not in _FIELDS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(key, _FIELDS, n=1)
-        hint = (
-            _("did you mean {near}?").format(near=near[0])
-            if near
-            else _("expected one of: {keys}").format(keys=", ".join(_FIELDS))
-        )
-        raise ConfigError(
-            _("{where}: unknown key; {hint}").format(where=layer.where(key), hint=hint)
-        )
-    expected = _(MEANINGS[key][1])
+        raise ConfigError(_unknown(layer, key))
     if key in _LISTS:
         value = _split(value)
     if value == [""] and key != "experiments":  # the runner knows which experiments there are
         raise ConfigError(
             _("{where}: an empty text; expected {expected}").format(
-                where=layer.where(key), expected=expected
+                where=layer.where(key), expected=_(MEANINGS[key][1])
             )
         )
     try:
-        if key == "categories" and isinstance(value, list):
-            CategoryChoice().changed([str(word) for word in value])
-        if key == "every" and isinstance(value, str):
-            value = duration(value)
-        checked = msgspec.convert(value, _FIELDS[key].type, strict=False)
+        checked = _converted(key, value)
     except CategoryError as error:
         raise ConfigError(f"{layer.where(key)}: {error}") from error
     except (msgspec.ValidationError, ConfigError) as error:
@@ -310,6 +293,27 @@ def _checked(layer: Layer, key: str, value: object) -> object:
     if not _in_range(key, checked):
         raise ConfigError(_not_expected(layer, key, value))
     return checked
+
+
+def _converted(key: str, value: object) -> object:
+    """The value as the type of the setting."""
+    if key == "categories" and isinstance(value, list):
+        CategoryChoice().changed([str(word) for word in value])
+    if key == "every" and isinstance(value, str):
+        value = duration(value)
+    return msgspec.convert(value, _FIELDS[key].type, strict=False)
+
+
+def _unknown(layer: Layer, key: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, _FIELDS, n=1)
+    hint = (
+        _("did you mean {near}?").format(near=near[0])
+        if near
+        else _("expected one of: {keys}").format(keys=", ".join(_FIELDS))
+    )
+    return _("{where}: unknown key; {hint}").format(where=layer.where(key), hint=hint)
 
 
 def _not_expected(layer: Layer, key: str, value: object) -> str:

@@ -17,6 +17,17 @@ _CLICK = ("core", "decorators", "exceptions", "formatting", "parser", "termui", 
 _AS_IT_IS = "\b\n"  # click's mark of a paragraph whose lines are not joined
 
 
+class SummarisedGroup(click.Group):
+    """A group whose help has the whole summary of each command: click cuts it to one line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the first sentences of their help."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(10_000)) for name, one in commands if one is not None]
+        with formatter.section(i18n._("Commands")):
+            formatter.write_dl(rows)
+
+
 def paragraphs(text: str) -> list[str]:
     """Split a help text into paragraphs: joined lines, or an example with click's mark."""
     parts = inspect.cleandoc(text).split("\n\n")

@@ -6,12 +6,14 @@ Run as `python -m tools.commands_docs`; with `--check` it only says whether the 
 import importlib
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
+WIDTH = 120
 PROGRAMS = (("qazprobe", "probe.command_line"), ("qazcollector", "collector.cli"))
 OPENING = """# Every command and option
 
@@ -63,7 +65,12 @@ def sentences(text: str) -> list[str]:
 def paragraph(text: str) -> str:
     """One paragraph; click marks with a backspace what must keep its lines."""
     kept = text.removeprefix("\b\n")
-    return " ".join(text.split()) if kept == text else f"```\n{kept}\n```"
+    return wrapped(" ".join(text.split())) if kept == text else f"```\n{kept}\n```"
+
+
+def wrapped(text: str) -> str:
+    """Prose in lines as those of the pages that are written by hand."""
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def section(path: str, command: click.Command) -> Iterator[str]:

@@ -27,7 +27,7 @@ _REASONS = (
     *("probe/experiments/option.py", "probe/extras.py"),
 )
 _GROUP = frozenset({"command", "group"})
-# Constants of the rules that are compared with text from the network and shown to no one.
+# Constants of the rules that are compared with text from the network and never shown.
 _COMPARED = frozenset(
     {"not available", "just a moment", "attention required", "checking your browser"}
     | {"whoami system", "not dialled"}

@@ -17,6 +17,7 @@ from msgspec import inspect as types
 from probe import model
 from probe.failure import MEANINGS, Failure
 from tools import json_schema
+from tools.commands_docs import wrapped
 
 _ENTRY = re.compile(r"(?P<names>[a-z_0-9]+(?:, [a-z_0-9]+)*): (?P<text>.*)", re.DOTALL)
 _MORE = re.compile(r"(?<=[.;]) (?=[a-z_0-9]+(?:, [a-z_0-9]+)*: )")
@@ -137,7 +138,7 @@ def _own_fields(struct: type[msgspec.Struct]) -> set[str]:
 
 def _enum(enum: type[Enum]) -> str:
     words = ", ".join(f"`{member.value}`" for member in enum)
-    return f"### {enum.__name__}\n\n{_prose(enum.__doc__ or '')}\n\n{words}\n"
+    return f"### {enum.__name__}\n\n{_prose(enum.__doc__ or '')}\n\n{wrapped(words)}\n"
 
 
 def _docstring(struct: type[msgspec.Struct]) -> tuple[str, dict[str, str]]:

@@ -1,7 +1,8 @@
 """The result of one check of `qazprobe doctor`."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class CheckState(StrEnum):
@@ -12,8 +13,7 @@ class CheckState(StrEnum):
     BAD = "bad"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check: its name, its result, and how to fix the problem."""
 
     name: str

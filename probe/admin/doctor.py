@@ -12,10 +12,11 @@ import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe import __version__, host_network
 from probe.admin import consent, schedule_checks
@@ -38,8 +39,7 @@ _CAP_NET_RAW = 13
 _EFFECTIVE = re.compile(r"^CapEff:\s*([0-9a-fA-F]{1,16})$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """What is checked: the state folder and the configured collectors."""
 
     home: Path

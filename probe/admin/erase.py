@@ -9,7 +9,6 @@ import asyncio
 import base64
 import shutil
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -81,8 +80,7 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
         return endpoint.parse(self.url, pin=self.pin, ca_file=ca_file, lab=self.lab)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came of asking one collector; `problem` is None if it deleted our records."""
 
     asking: Asking

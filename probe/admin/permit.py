@@ -1,16 +1,21 @@
-"""What a command needs before it contacts anything, and what ends it: the volunteer's consent."""
+"""What a command needs before it contacts anything, and what ends it: the volunteer's consent.
+
+Its texts are read only where one is shown: a heartbeat every five minutes needs none.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from probe import consent_record
-from probe.admin import consent
-from probe.admin.consent import ConsentText
 from probe.config import Settings
 from probe.consent_record import Consent
 from probe.errors import UserError
 from probe.paths import Home
 from probe.permission import ConsentEnded, Lost, Permission, entered
+
+if TYPE_CHECKING:
+    from probe.admin.consent import ConsentText
 
 
 def required(settings: Settings, home: Home) -> Consent | None:
@@ -19,6 +24,8 @@ def required(settings: Settings, home: Home) -> Consent | None:
         return None
     given = consent_record.read(home.state)
     if given is None or not given.current:
+        from probe.admin import consent
+
         raise UserError(consent.refusal(given, texts(settings)))
     return given
 
@@ -49,11 +56,13 @@ def permitted(settings: Settings, home: Home, what: str) -> Iterator[Permission]
             raise UserError(texts(settings).ended) from None
 
 
-def texts(settings: Settings) -> ConsentText:
+def texts(settings: Settings) -> "ConsentText":
     """Return the texts of consent in the configured language, else in the user's."""
+    from probe.admin import consent
+
     return consent.text(consent.language(settings.language))
 
 
-def _message(ended: ConsentEnded, text: ConsentText) -> str:
+def _message(ended: ConsentEnded, text: "ConsentText") -> str:
     messages = {Lost.ROUND: text.discarded, Lost.UNSENT: text.unsent}
     return messages.get(ended.lost, text.ended)

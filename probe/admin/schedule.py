@@ -11,9 +11,10 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from probe.admin.crontab import Cron
 from probe.admin.launchd import Launchd
@@ -35,8 +36,7 @@ MIN_BATTERY = 30
 _FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """Which timers are installed.
 
     Attributes:

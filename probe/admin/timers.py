@@ -5,9 +5,10 @@ wrote. An installation replaces the previous one: a heartbeat that it does not i
 An answer of the system that is not understood stops it, and nothing is changed.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from probe import system_tools
 from probe.errors import UserError
@@ -28,8 +29,7 @@ class ScheduleError(UserError):
     """The system's timer cannot be used; the message says why and what to do instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimerJob:
+class TimerJob(Struct, frozen=True):
     """One scheduled job: the command and when it runs.
 
     Attributes:

@@ -9,9 +9,10 @@ from probe import config, paths, user_files
 from probe.config import ConfigError, Settings
 from probe.errors import UserError
 from probe.i18n import _
+from probe.translated_help import SummarisedGroup
 
 
-@click.group("config")
+@click.group("config", cls=SummarisedGroup)
 def command() -> None:
     """Show, check and create a configuration.
 

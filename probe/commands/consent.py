@@ -1,10 +1,10 @@
 """`qazprobe consent`: read what is measured and what the risk is; give or withdraw consent."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe import consent_record, paths
@@ -16,8 +16,7 @@ from probe.errors import UserError
 from probe.i18n import _
 
 
-@dataclass(frozen=True, slots=True)
-class Interview:
+class Interview(Struct, frozen=True):
     """What the questions are asked about.
 
     Attributes:
@@ -78,7 +77,7 @@ def command(
     qazprobe consent --lang kk      the same in Kazakh
     qazprobe consent --show         read the text again
     qazprobe consent --yes          agree from a script, after reading the text
-    qazprobe consent --withdraw     withdraw; nothing is measured or sent from then on
+    qazprobe consent --withdraw     withdraw; nothing more is measured or sent
     """  # noqa: D301 - \b tells click to keep these lines
     _check(yes=yes, show=show, status=status, withdraw=withdraw, remove_timers=remove_timers)
     if categories is not None and not categories.strip():

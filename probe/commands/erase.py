@@ -45,9 +45,10 @@ def command(
     """Delete everything that is kept here and at the collectors, and end what is running.
 
     \b
-    qazprobe erase --dry-run       list what would be removed, and which collectors would be asked
-    qazprobe erase                 ask each collector to delete your records, then delete all here
-    qazprobe erase --local-only    delete it here and ask no collector
+    qazprobe erase --dry-run     list what would be removed, and from where
+    qazprobe erase               ask each collector to delete your records, then
+                                 delete all here
+    qazprobe erase --local-only  delete it here and ask no collector
 
     Here: keys, results, consent, schedule, settings. If a collector cannot be reached, its address
     and your key for it are kept, and the exit code is 4: run `qazprobe erase` again later. Files

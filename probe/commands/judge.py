@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from probe.interop.reading import Read
     from probe.user_files import UserFile
 
-# Refused measurements that are told one by one; the others are counted.
+# Refused measurements that are reported one by one; the others are counted.
 TOLD = 1000
 _EVERY_SECONDS = 2.0
 

@@ -35,6 +35,7 @@ from probe.runner.results import (
     lines,
     summaries,
 )
+from probe.translated_help import SummarisedGroup
 
 T = TypeVar("T")
 _OUTCOMES = click.Choice([one.value for one in Outcome])
@@ -47,17 +48,17 @@ _files = click.option(
 )
 
 
-@click.group()
+@click.group(cls=SummarisedGroup)
 def command() -> None:
     """List, explain, report and export the results of this machine.
 
     \b
-    qazprobe results list                     every run, newest first
-    qazprobe results show meduza.io           one site, explained step by step
-    qazprobe results show URL --pem certs/    the same, with its certificates as files
-    qazprobe results diff                     what began or ended since the run before
-    qazprobe results report --html FILE       one self-contained page to share
-    qazprobe results export --format csv      all results, for a spreadsheet
+    qazprobe results list                   every run, newest first
+    qazprobe results show meduza.io         one site, explained step by step
+    qazprobe results show URL --pem certs   the same, with certificates as files
+    qazprobe results diff                   what changed since the run before
+    qazprobe results report --html FILE     one self-contained page to share
+    qazprobe results export --format csv    all results, for a spreadsheet
     """  # noqa: D301 - \b tells click to keep these lines
 
 
@@ -67,6 +68,7 @@ def command() -> None:
 @click.option(
     "--limit",
     type=click.IntRange(1),
+    metavar="N",
     default=20,
     show_default=True,
     help="List at most this many runs.",
@@ -89,6 +91,7 @@ def list_(*, files: tuple[Path, ...], as_json: bool, limit: int) -> None:
 @click.option(
     "--pem",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
     help="Write the certificates to this folder.",
 )
 def show(*, what: str, files: tuple[Path, ...], as_json: bool, pem: Path | None) -> None:
@@ -137,7 +140,13 @@ def _show_run(kept: list[Path], run: str, *, as_json: bool) -> None:
     required=True,
     help="Write the page to this file.",
 )
-@click.option("--run", "runs", multiple=True, help="This run (id or `last`).  [default: last]")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    help="This run (id or `last`).  [default: last]",
+)
 @click.option(
     "--since",
     metavar="DATE|DURATION",
@@ -203,10 +212,11 @@ def _moment(text: str) -> str:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
     default=Path("-"),
     help="Write to this file, not to stdout. With ooni also a folder, laid out as OONI's buckets.",
 )
-@click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run (id or `last`).")
 @click.option("--outcome", "outcomes", type=_OUTCOMES, multiple=True, help="Only this outcome.")
 @_files
 def export(

@@ -12,6 +12,7 @@ from probe.commands.run import load_settings, require_accepted
 from probe.errors import Exit, UserError
 from probe.escape import plain
 from probe.i18n import _, ngettext
+from probe.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,14 @@ if TYPE_CHECKING:
     metavar="URL",
     help="A collector that takes OONI's measurements, such as https://api.ooni.org.",
 )
-@click.option("--run", "runs", multiple=True, help="Only this run (id or `last`).")
-@click.option("--outcome", "outcomes", multiple=True, help="Only this outcome.")
+@click.option("--run", "runs", multiple=True, metavar="RUN", help="Only this run (id or `last`).")
+@click.option(
+    "--outcome",
+    "outcomes",
+    type=click.Choice([one.value for one in Outcome]),
+    multiple=True,
+    help="Only this outcome.",
+)
 @click.option(
     "--file",
     "files",
@@ -54,9 +61,9 @@ def command(
     accept_risks: bool,
     config_file: str | None,
 ) -> int:
-    """Publish results to OONI or another collector of its kind. Nobody can take this back.
+    """Publish results to OONI or another collector of its kind. This cannot be undone.
 
-    Nothing is published unless you say this command and agree to its text. No timer says it. Exit 0
+    Nothing is published unless you run this command and agree to its text. No timer runs it. Exit 0
     if everything was taken, 4 if not.
     """
     from probe.admin.permit import permitted

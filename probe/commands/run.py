@@ -1,12 +1,12 @@
 """`qazprobe run`: measure targets and report interference."""
 
-import dataclasses
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
+from msgspec.structs import replace
 
 from probe import config, i18n, paths
 from probe.config import ConfigError, Settings
@@ -150,7 +150,7 @@ def command(
     \b
     qazprobe run                                  the Kazakh list
     qazprobe run https://meduza.io/ -o -          one site, records on stdout
-    qazprobe run --targets my.csv --max-time 600  your own list, at most ten minutes
+    qazprobe run --targets my.csv --max-time 600  a list of yours, ten minutes
     qazprobe run --quiet --fail-on blocked        from cron
 
     These options override QAZPROBE_* variables, which override qazprobe.toml.
@@ -189,7 +189,7 @@ def command(
         jobs = refreshed(warn=console.warn)
         if jobs.profile_line is not None and settings.profile != "full":
             console.note(jobs.profile_line)
-        context = dataclasses.replace(context, permission=permission)
+        context = replace(context, permission=permission)
         renew = partial(refreshed, warn=lambda _: None)  # it was warned already
         return _measure(context, jobs, renew, console=console, append=append, began=began)
 

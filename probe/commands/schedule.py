@@ -15,6 +15,7 @@ from probe.config import Settings
 from probe.errors import UserError
 from probe.escape import plain
 from probe.i18n import _
+from probe.translated_help import SummarisedGroup
 
 _with = click.option(
     "--with",
@@ -26,20 +27,22 @@ _with = click.option(
 _SHARED = ("collector", "invite", "ca_file", "lab")
 
 
-@click.group()
+@click.group(cls=SummarisedGroup)
 def command() -> None:
     """Run measurements from the system's timer.
 
     \b
-    qazprobe schedule install --every 6h     use systemd, cron, launchd or Task Scheduler
-    qazprobe schedule install --print        only show what would be installed
+    qazprobe schedule install --every 6h    use the timer of your system
+    qazprobe schedule install --print       only show what would be installed
     qazprobe schedule status
     qazprobe schedule remove
     """  # noqa: D301 - \b tells click to keep these lines
 
 
 @command.command("install")
-@click.option("--every", default="6h", show_default=True, help="Interval, 15m to 1d.")
+@click.option(
+    "--every", default="6h", metavar="DURATION", show_default=True, help="Interval, 15m to 1d."
+)
 @click.option(
     "--heartbeat/--no-heartbeat",
     default=None,

@@ -14,12 +14,13 @@ from probe.i18n import _, ngettext
 from probe.list_table import ListTable
 from probe.runner import list_refresh, target_lists
 from probe.targets import Loaded
+from probe.translated_help import SummarisedGroup
 from probe.urls import TargetError
 
 _SPEC = "NAME|FILE|URL"
 
 
-@click.group("targets")
+@click.group("targets", cls=SummarisedGroup)
 def command() -> None:
     """List, check, convert and update target lists.
 
@@ -82,7 +83,9 @@ def check(file: str) -> None:
     default="csv",
     help="csv has every column; oonirun is the descriptor of an OONI Run link. [default: csv]",
 )
-@click.option("--name", help="Name of the link, for oonirun.  [default: of the first list]")
+@click.option(
+    "--name", metavar="NAME", help="Name of the link, for oonirun.  [default: of the first list]"
+)
 def convert(lists: tuple[str, ...], *, output: str, format_: str, name: str | None) -> None:
     """Write lists as one, with every column that they have; exit 2 if nothing is left.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--max-hops",
     type=click.IntRange(1, 64),
+    metavar="N",
     default=24,
     show_default=True,
     help="Largest distance to test.",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--tries",
     type=click.IntRange(2, 10),
+    metavar="N",
     default=3,
     show_default=True,
     help="Attempts with the target's name at each hop.",

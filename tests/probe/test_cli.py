@@ -1,5 +1,6 @@
 """The command as a whole: its subcommands, its errors, and what it imports."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,22 @@ def test_closed_streams_are_no_error(tmp_path: Path) -> None:
     said = subprocess.run(["sh", "-c", words], env=environment, check=False, cwd=root)
     assert said.returncode == Exit.DONE
     assert not (tmp_path / "bugs.log").exists()
+
+
+@pytest.mark.parametrize("words", ["--help", "run --help", "targets list kz"])
+def test_a_reader_that_closes_the_pipe_is_no_error(words: str, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = subprocess.run(
+        [sys.executable, "-m", "probe.cli", *words.split()],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={"QAZPROBE_HOME": str(tmp_path), "PATH": "/bin:/usr/bin"},
+        cwd=Path(cli.__file__).parents[1],
+        check=False,
+    )
+    os.close(writing)
+    assert (said.returncode, said.stderr) == (Exit.DONE, b"")
 
 
 def test_the_version_is_said_without_importing_a_library() -> None:

@@ -116,7 +116,7 @@ def test_only_a_laboratory_repeats_more_often_than_every_minute(
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90", 90), ("30s", 30), ("15m", 900), ("2h", 7200), ("1.5d", 129600)]
 )
-def test_durations(text: str, seconds: float) -> None:
+def test_a_duration_is_a_number_with_a_unit(text: str, seconds: float) -> None:
     assert config.duration(text) == seconds
 
 

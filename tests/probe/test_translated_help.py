@@ -14,6 +14,7 @@ from probe import i18n
 from probe.command_line import COMMANDS, cli
 from probe.commands import consent, results
 from probe.translated_help import paragraphs, translate_help, translated
+from tools.commands_docs import programs
 
 ROOT = Path(__file__).parents[2]
 ENGLISH = re.compile(r"\b(?:the|of|is|are|and|this|Show|Usage|Options)\b")
@@ -92,3 +93,29 @@ def test_paragraphs_are_joined_lines_or_examples() -> None:
     text = "First line\n    second line.\n\n    \b\n    as it is\n      indented\n\n    Last."
     assert paragraphs(text) == ["First line second line.", "\b\nas it is\n  indented", "Last."]
     assert translate_help(text).startswith("First line second line.")
+
+
+EVERY = dict(programs())
+GROUPS = [path for path, command in EVERY.items() if isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize("path", GROUPS)
+def test_a_group_shows_the_whole_summary_of_each_command(path: str) -> None:
+    group = EVERY[path]
+    context = click.Context(group, info_name=path, terminal_width=80, max_content_width=80)
+    assert isinstance(group, click.Group)
+    assert len(group.list_commands(context)) == len(re.findall(r"(?m)^  \w", shown(group, context)))
+    assert "..." not in shown(group, context)
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_the_help_fits_a_terminal_of_eighty_columns(path: str) -> None:
+    context = click.Context(EVERY[path], info_name=path, terminal_width=80, max_content_width=80)
+    # A list of all choices cannot be broken.
+    lines = [one for one in context.get_help().splitlines() if "|" not in one]
+    assert [one for one in lines if len(one) > 80] == []
+
+
+def shown(group: click.Group, context: click.Context) -> str:
+    """The list of commands in the help of a group."""
+    return group.get_help(context).partition("Commands:\n")[2].partition("\n\n")[0]

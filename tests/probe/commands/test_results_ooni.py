@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import itertools
 import json
+import subprocess
 import sys
 from functools import partial
 from io import StringIO
@@ -165,7 +166,12 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_ordinary_export_does_not_load_it(home: Path) -> None:
-    for name in [one for one in sys.modules if one.startswith("probe.interop")]:
-        sys.modules.pop(name)
-    CliRunner().invoke(command, ["export"], catch_exceptions=False)
-    assert not [one for one in sys.modules if one.startswith("probe.interop")]
+    code = (
+        "import sys\n"
+        "from probe.commands.results import command\n"
+        "command.main(['export'], standalone_mode=False)\n"
+        "print(*(one for one in sys.modules if one.startswith('probe.interop')), file=sys.stderr)\n"
+    )
+    exported = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert exported.stdout
+    assert not exported.stderr.strip()
