@@ -1,5 +1,7 @@
 """HTTP/2 without I/O (RFC 9113, by h2)."""
 
+from functools import lru_cache
+
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -13,6 +15,8 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hyperframe.frame import Frame, GoAwayFrame
 
 from probe.net.http_response import Headers, HttpResponse
@@ -31,6 +35,15 @@ _CONFIG = H2Configuration(
     validate_inbound_headers=False,
 )
 _SETTINGS = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.MAX_HEADER_LIST_SIZE: 65536}
+
+
+class _RememberingCoder(HuffmanEncoder):
+    """Requests have most of their header values in common, and coding one takes long."""
+
+    encode = lru_cache(maxsize=64)(HuffmanEncoder.encode)
+
+
+_CODER = _RememberingCoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
 
 
 class _Connection(H2Connection):
@@ -54,6 +67,7 @@ class Http2:
         window = _WINDOW if most is None else most
         settings = {**_SETTINGS, SettingCodes.INITIAL_WINDOW_SIZE: window}
         self._connection = _Connection(config=_CONFIG)
+        self._connection.encoder.huffman_coder = _CODER
         self._connection.local_settings = Settings(client=True, initial_values=settings)
         self._connection.initiate_connection()
         if window > _DEFAULT_WINDOW:

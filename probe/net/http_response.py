@@ -1,12 +1,13 @@
 """An HTTP response while it is being received."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
+# Longer numbers are no length.
+_DIGITS = 16
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True)
-class HttpResponse:
+class HttpResponse(Struct):
     """One response with at most `cap` bytes of body.
 
     Attributes:
@@ -44,6 +45,12 @@ class HttpResponse:
     def fail(self, why: str) -> None:
         """The end before the response was complete."""
         self.ended, self.broken = True, why
+
+    @property
+    def declared(self) -> int | None:
+        """Its Content-Length."""
+        value = self.header(b"content-length") or b""
+        return int(value) if value.isdigit() and len(value) < _DIGITS else None
 
     def header(self, name: bytes) -> bytes | None:
         """The first header with this name."""

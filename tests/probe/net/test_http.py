@@ -17,7 +17,7 @@ from probe.experiments.operations import HttpRequest
 from probe.failure import Failure
 from probe.model import Http, Steps, Tcp, Tls
 from probe.net.browser_request import CHROME
-from probe.net.further import FURTHER_CAP, FurtherReading
+from probe.net.further import FURTHER_CAP, LONG_CAP, FurtherReading
 from probe.net.session import BODY_CAP, SessionSettings
 from probe.net.stream import LEAST_WINDOW
 from probe.net.target_net import SocketNet
@@ -172,14 +172,14 @@ def test_a_reset_after_an_injected_page_keeps_the_page(measure: Measure) -> None
     assert not step.complete
 
 
-def test_chunks(measure: Measure) -> None:
+def test_a_body_in_chunks_is_whole_at_the_last_one(measure: Measure) -> None:
     chunks = (b"5\r\nhello\r\n", b"6\r\n world\r\n", b"0\r\n\r\n")
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     step = get(measure, responding(head, *chunks, then=until_closed))
     assert (step.failure, step.complete, step.received_bytes) == (None, True, 11)
 
 
-def test_broken_chunks(measure: Measure) -> None:
+def test_a_body_in_broken_chunks_is_kept_up_to_the_break(measure: Measure) -> None:
     head = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     step = get(measure, responding(head, b"5\r\nhello\r\n", b"zz\r\nwhat"))
     assert (step.status, step.complete, step.received_bytes) == (200, False, 5)
@@ -200,7 +200,7 @@ def test_the_cap_ends_the_reading(measure: Measure) -> None:
 
     step = get(measure, endless)
     assert (step.failure, step.complete) == (None, True)
-    assert BODY_CAP <= step.received_bytes < 6 * BODY_CAP
+    assert BODY_CAP <= step.received_bytes < LONG_CAP + 65536
 
 
 def test_a_slow_page_is_read_further_but_compared_by_its_first_bytes(measure: Measure) -> None:
@@ -231,6 +231,40 @@ def test_a_few_pages_are_read_further_each_time(
     step = get(measure, responding(head, b"x" * frozen, then=until_closed))
     assert (step.failure, step.complete) == (Failure.TIMEOUT, False)
     assert (step.received_bytes, step.sha256) == (frozen, whole.sha256)
+
+
+def test_a_long_page_is_read_beyond_the_burst_of_a_policer(measure: Measure) -> None:
+    """Its later half is timed apart, and the hash is of the same first bytes."""
+    page = random.Random(1).randbytes(LONG_CAP * 2)
+
+    def slower_later(sock: socket.socket) -> None:
+        sock.recv(65536)
+        sock.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(page))
+        sock.sendall(page[: LONG_CAP * 3 // 4])
+        time.sleep(0.4)
+        sock.sendall(page[LONG_CAP * 3 // 4 : LONG_CAP])
+        until_closed(sock)
+
+    step = get(measure, slower_later)
+    assert (step.failure, step.complete) == (None, True)
+    assert step.received_bytes >= LONG_CAP
+    assert step.later_bytes is not None
+    assert step.later_arriving is not None
+    assert LONG_CAP // 4 <= step.later_bytes <= LONG_CAP // 2 + 4096
+    assert step.later_arriving >= 0.1
+    assert step.sha256 == hashlib.sha256(page[:BODY_CAP]).hexdigest()
+
+
+def test_only_a_few_long_pages_are_read_to_their_later_half() -> None:
+    further = FurtherReading(3, 1, 1)
+    assert not further.allows_long("not read further")
+    for url in ("first", "second", "third"):
+        assert further.allows(url)
+    assert [further.allows_long(url) for url in ("first", "second", "first")] == [True, False, True]
+    further.note("first", whole=True)  # it ended before its later half
+    assert further.allows_long("second")
+    further.note("second", whole=True, long=True)
+    assert not further.allows_long("third")
 
 
 def test_only_so_many_pages_are_read_further() -> None:
