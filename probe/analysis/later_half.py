@@ -5,8 +5,9 @@ which made a limit of 512 kbit/s look like 900. What began only within it is see
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from probe.model import Transfer
 from probe.transfer_rate import arrivals
@@ -14,8 +15,7 @@ from probe.transfer_rate import arrivals
 SHARE = 1 / 2
 
 
-@dataclass(frozen=True, slots=True)
-class LaterHalf:
+class LaterHalf(Struct, frozen=True):
     """Where it lies.
 
     Attributes:

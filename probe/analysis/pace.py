@@ -5,8 +5,8 @@ one, less the longest gap, which is a server that thinks or a packet that was lo
 two other pages are known, handshakes stand in for them: what a certificate chain needed.
 """
 
-from collections.abc import Iterable, Mapping
-from statistics import median
+from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 from probe.analysis.evidence import Evidence
 from probe.compare import host_of, registrable
@@ -21,6 +21,8 @@ FRACTION = 1 / 8
 LARGE_BYTES = 40 * 1024
 LARGE_SECONDS = 0.3
 LARGE_FRACTION = 1 / 4
+# Of the later half of a long page: no connection is still finding its rate there.
+LATER_FRACTION = 1 / 2
 # Round trips in which a server far away sends such a page (RFC 5681, RFC 6928).
 _ROUNDS = 3
 _LEAST_HOSTS = 2
@@ -66,13 +68,28 @@ def slow_for_its_size(page: Http, usual: float | None, steps: Iterable[Step]) ->
     return limited >= LARGE_SECONDS and page.bytes_in / limited <= usual * LARGE_FRACTION
 
 
+def later_pace(page: Http) -> float | None:
+    """Bytes a second of the later half of a long page, behind what a policer lets through first."""
+    if page.failure is not None or not page.later_bytes or page.later_arriving is None:
+        return None
+    return page.later_bytes / max(page.later_arriving, _AT_ONCE)
+
+
+def slow_later(page: Http, usual: float | None) -> bool:
+    """The later half of a long page came slower than large pages usually do on this line."""
+    own, seconds = later_pace(page), page.later_arriving
+    if own is None or seconds is None or usual is None:
+        return False
+    return seconds >= LEAST_SECONDS and own <= usual * LATER_FRACTION
+
+
 class Paces:
     """The best pace of each host of a run."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, float] = {}
-        self._large: dict[str, float] = {}
-        self._handshakes: dict[str, float] = {}
+        self._pages = _Best()
+        self._large = _Best()
+        self._handshakes = _Best()
 
     def add(self, steps: Iterable[Step]) -> None:
         """Add what targets and reference sites showed; harmless names are no sites."""
@@ -81,32 +98,50 @@ class Paces:
                 continue
             if isinstance(step, Http):
                 host = registrable(host_of(step.url))
-                _keep(self._pages, host, pace(step))
-                _keep(self._large, host, pace(step, LARGE_BYTES))
+                self._pages.add(host, pace(step))
+                self._large.add(host, pace(step, LARGE_BYTES))
             elif isinstance(step, Tls) and step.sni and step.bytes_in >= _CHAIN_BYTES:
                 rate = step.bytes_in / max(step.elapsed, _AT_ONCE)
-                _keep(self._handshakes, registrable(step.sni), None if step.failure else rate)
+                self._handshakes.add(registrable(step.sni), None if step.failure else rate)
 
     def usual(self, but: str) -> float | None:
         """The median pace of the hosts but one; None with too few of them."""
         own = registrable(but)
-        pages = _others(self._pages, own)
-        known = pages if len(pages) >= _LEAST_HOSTS else _others(self._handshakes, own)
-        return median(known) if len(known) >= _LEAST_HOSTS else None
+        found = self._pages.median(own, _LEAST_HOSTS)
+        return self._handshakes.median(own, _LEAST_HOSTS) if found is None else found
 
     def usual_of_large(self, but: str) -> float | None:
         """The same of pages that were read further."""
-        large = _others(self._large, registrable(but))
-        return median(large) if len(large) >= _LEAST_LARGE else None
+        return self._large.median(registrable(but), _LEAST_LARGE)
 
 
-def _keep(best: dict[str, float], host: str, found: float | None) -> None:
-    if found is not None:
-        best[host] = max(found, best.get(host, 0.0))
+class _Best:
+    """The best rate of each host, in order: a run asks for a median once for each record."""
 
+    def __init__(self) -> None:
+        self._rates: dict[str, float] = {}
+        self._ordered: list[float] = []
 
-def _others(best: Mapping[str, float], own: str) -> list[float]:
-    return [rate for host, rate in best.items() if host != own]
+    def add(self, host: str, rate: float | None) -> None:
+        """Keep the best rate of this host."""
+        before = self._rates.get(host)
+        if rate is None or (before is not None and rate <= before):
+            return
+        if before is not None:
+            del self._ordered[bisect_left(self._ordered, before)]
+        insort(self._ordered, rate)
+        self._rates[host] = rate
+
+    def median(self, but: str, least: int) -> float | None:
+        """The median of the hosts but one; None if they are fewer than `least`."""
+        own = self._rates.get(but)
+        left_out = len(self._ordered) if own is None else bisect_left(self._ordered, own)
+        count = len(self._ordered) - (own is not None)
+        if count < least:
+            return None
+        middle = ((count - 1) // 2, count // 2)
+        low, high = (self._ordered[at + (at >= left_out)] for at in middle)
+        return (low + high) / 2
 
 
 def drags_here(e: Evidence, page: Http) -> bool:

@@ -1,14 +1,14 @@
 """Which limits a comparison that found no difference could not have seen, by kind."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.analysis.later_half import LaterHalf, later_half
 from probe.analysis.paired_test import SUSPECTED, Judgement, Pair, rate
 
 
-@dataclass(frozen=True, slots=True)
-class UnseenLimits:
+class UnseenLimits(Struct, frozen=True):
     """Beyond these numbers nothing would have shown.
 
     Attributes:

@@ -1,6 +1,9 @@
 """The pace of pages, compared with what the line gave other sites."""
 
+from statistics import median
+
 import pytest
+from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from probe.analysis.pace import Paces, drags, pace, slow_for_its_size
@@ -61,6 +64,20 @@ def test_what_is_usual_is_the_median_of_the_other_hosts() -> None:
     known.add([replace(came(20_000, 9.0, url="https://h.test/"), role=Role.HARMLESS)])
     assert known.usual("slow.example") == 100_000
     assert known.usual_of_large("slow.example") is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 50)), max_size=40), st.integers(0, 11))
+def test_the_median_is_that_of_the_best_of_each_other_host(
+    seen: list[tuple[int, int]], but: int
+) -> None:
+    known = Paces()
+    best: dict[int, float] = {}
+    for host, tenths in seen:
+        known.add([came(20_000, tenths / 10, url=f"https://site{host}.example{host}/")])
+        best[host] = max(best.get(host, 0.0), 20_000 / (tenths / 10))
+    others = [rate for host, rate in best.items() if host != but]
+    expected = median(others) if len(others) > 1 else None
+    assert known.usual(f"site{but}.example{but}") == expected
 
 
 def test_handshakes_stand_in_where_hardly_any_page_is_known() -> None:

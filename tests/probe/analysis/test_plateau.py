@@ -1,3 +1,4 @@
+import math
 from itertools import accumulate
 
 import pytest
@@ -95,4 +96,6 @@ def test_no_samples_of_a_hostile_record_raise(
         Sample(at=at, wire=wire, segments=n) for at, (_, wire, n) in zip(times, raw, strict=True)
     ]
     rate = plateau(samples, mss)
-    burst(samples, rate)
+    assert rate is None or 0 <= rate < math.inf
+    first = burst(samples, rate)
+    assert first is None or 0 < first <= sum(wire for _, wire, _ in raw)
