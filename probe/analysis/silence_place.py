@@ -10,8 +10,9 @@ The steps are no ordinary attempts: `Evidence` leaves them out, and only this mo
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from probe.analysis.trace_hops import ROUTER, HopResult, result_of
 from probe.failure import Failure
@@ -29,8 +30,7 @@ _BESIDE = 3 * FLOWS
 MOST = 3  # of four flows, where one may have been lost
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Who stops the packets, and between which hops.
 
     Attributes:
@@ -110,7 +110,7 @@ def place(steps: Sequence[Step]) -> Place | None:
 def _of_name(sent: Sequence[Step]) -> Place | None:
     own = _role([s for s in sent if isinstance(s, Tls)], Role.TARGET)
     other = _role([s for s in sent if isinstance(s, Tls)], Role.HARMLESS)
-    server = nearest([s for s in sent if isinstance(s, Tcp)])
+    server = nearest([s for s in sent if isinstance(s, Tcp) or s in other])
     if server is None or not own:
         return None
     far = max((ttl_of(s) for s in own), default=0)
@@ -185,8 +185,10 @@ def _of_connections(sent: Sequence[Step]) -> Place | None:
         return None
     goes_on = True
     for far in compared:
-        # As far from here as a foreign server is, with its surroundings.
-        may_acquit = goes_on and ((arrived and far == compared[0]) or far >= known - MARGIN)
+        # As far from here as a foreign server is, or as this one by the shorter of two ways, each
+        # with its surroundings.
+        near_server = arrived and far >= compared[0] - MARGIN
+        may_acquit = goes_on and (near_server or far >= known - MARGIN)
         found = _compare(own, routers, far, server, may_acquit=may_acquit)
         if found is not None and (found.by == "server" or _crosses(reference, routers, found, far)):
             return found
@@ -228,9 +230,15 @@ def _compare(
 
 
 def _stopped(own: Sequence[Step], other: Sequence[Step], ttl: int) -> bool:
-    """At this distance no packet of the one kind is reported expired, and each of the other is."""
-    alike = all(met(s) is not HopResult.EXPIRED for s in _at(own, ttl))
-    return alike and all(met(s) is HopResult.EXPIRED for s in _at(other, ttl))
+    """At this distance no packet of the one kind is reported expired, and each of the other is.
+
+    Of three and more one may have been lost.
+    """
+    if any(met(s) is HopResult.EXPIRED for s in _at(own, ttl)):
+        return False
+    there = _at(other, ttl)
+    expired = sum(met(s) is HopResult.EXPIRED for s in there)
+    return expired >= (len(there) if len(there) < MOST else len(there) - 1)
 
 
 def spread(steps: Iterable[Step], place: Place) -> int:
@@ -240,9 +248,9 @@ def spread(steps: Iterable[Step], place: Place) -> int:
     return max(0, max(expired, default=0) + 1 - place.server)
 
 
-def nearest(syns: Sequence[Tcp]) -> int | None:
-    """The nearest distance at which a connection was answered; None: not found."""
-    answered = [ttl_of(s) for s in syns if met(s) is HopResult.ANSWERED]
+def nearest(sent: Iterable[Step]) -> int | None:
+    """The nearest distance at which a packet was answered; None: not found."""
+    answered = [ttl_of(s) for s in sent if met(s) is HopResult.ANSWERED]
     return min(answered, default=None)
 
 
@@ -280,4 +288,5 @@ def _role(steps: Sequence[Step], role: Role) -> list[Step]:
 
 
 def _at(steps: Sequence[Step], ttl: int) -> list[Step]:
-    return [s for s in steps if ttl_of(s) == ttl]
+    """The last packet of each flow at this distance: one that was lost is sent again."""
+    return list({(type(s), s.try_): s for s in steps if ttl_of(s) == ttl}.values())

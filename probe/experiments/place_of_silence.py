@@ -9,9 +9,10 @@ beside it, which take the same way and expire before they arrive.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import count, islice
+
+from msgspec import Struct, field
 
 from probe.analysis import silence_place
 from probe.analysis.silence_place import BEYOND, FLOWS, LEAST_HOP, MARGIN, Kind
@@ -22,8 +23,10 @@ from probe.experiments.interface import FlowNet, FlowProber, Net, Reference, Tas
 from probe.experiments.step_log import StepLog
 from probe.model import Http, Ping, Role, Step, Tcp, Tls
 
+_EXPIRED = HopResult.EXPIRED
 _FARTHEST = 32
 _HOPS = 24
+_SILENT_ROUTERS = 2  # after so many, no hello is sent
 _NEARER = 4  # distances that are tried, where ways differ in length
 _NARROWING = 2  # flows at each distance, once it is known that the network does it
 
@@ -55,8 +58,7 @@ def _comparable(task: Task, hop: UrlHop, address: str, kind: Kind) -> bool:
     return task.harmless_name is not None and not is_address(hop.host)
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(Struct, frozen=True):
     """The limited packets to one address."""
 
     _task: Task
@@ -79,17 +81,30 @@ class _Search:
         other = partial(self._hello, self._task.harmless_name or "")
         if server is None or server - MARGIN < LEAST_HOP:
             return
-        for ttl in range(server - MARGIN, max(server - MARGIN - 2, LEAST_HOP - 1), -1):
-            if all(await self._pass(other, Role.HARMLESS, ttl)):
-                break
-        else:
+        ttl = await self._where_harmless_expire(other, server)
+        if ttl is None:
             return
-        if any(await self._pass(own, Role.TARGET, ttl)):
+        if _EXPIRED in await self._meet(own, Role.TARGET, ttl):
             await self._beyond(Role.TARGET, address, port, server)
             return
-        if all(await self._pass(other, Role.HARMLESS, ttl, fresh=FLOWS)):
+        if await self._expire(other, Role.HARMLESS, ttl, fresh=FLOWS):
             await self._narrow(own, other, Role.HARMLESS, ttl)
             await self._name_routers(ttl)
+
+    async def _where_harmless_expire(self, other: Probe, server: int) -> int | None:
+        """The distance before the server at which hellos with the harmless name expire.
+
+        None where a second router is silent too. A way may be shorter than any that a SYN took.
+        """
+        ttl, silent = server - MARGIN, 0
+        while ttl >= LEAST_HOP and silent < _SILENT_ROUTERS:
+            results = set(await self._meet(other, Role.HARMLESS, ttl))
+            if results == {_EXPIRED}:
+                return ttl
+            shorter = HopResult.ANSWERED in results
+            silent += not shorter
+            ttl -= MARGIN if shorter else 1
+        return None
 
     async def _connection(self) -> None:
         """Compare SYNs with datagrams, after a SYN's way to a reference site was measured."""
@@ -100,33 +115,42 @@ class _Search:
         known = await self._nearest(Role.REFERENCE, reference.address, port)
         if known is None:
             return
+        known = await self._nearer(Role.REFERENCE, reference.address, port, known)
         await self._beyond(Role.REFERENCE, reference.address, port, known)
         routers = await self._prober.routers(self._address, _HOPS)
         added = [self._log.add(one, hop=self._hop.number) for one in routers]
         near, arrived = silence_place.distance(added)
-        stopped = await self._compare_kinds(near - MARGIN, min(near, known) - MARGIN)
+        if not arrived:
+            # The last router may have reported, and the report was lost.
+            await self._send(self._datagram, Role.TARGET, [near] * _NARROWING)
+            near, arrived = silence_place.distance(self._datagrams())
+        stopped = await self._compare_kinds(near - MARGIN, known)
         if not stopped and not arrived and near < known:
             await self._compare_beside(near)
 
-    async def _compare_kinds(self, far: int, least: int) -> bool:
+    async def _compare_kinds(self, far: int, known: int) -> bool:
         """Compare SYNs with datagrams at this distance; whether SYNs are stopped before it.
 
         A shorter way may end before it, as some flows show, or a datagram that arrives: then nearer
-        distances are tried.
+        distances are tried, but not much nearer than a reference site is (`known`).
         """
-        own, other, ttl = self._syn, self._datagram, far
+        own, other, ttl, least = self._syn, self._datagram, far, far
         for _ in range(_NEARER):
-            if ttl < max(least, LEAST_HOP):
+            near = silence_place.distance(self._datagrams())[0]
+            least = max(min(least, near - MARGIN, known - MARGIN), LEAST_HOP)
+            if ttl < least:
                 break
-            passing = sum(await self._pass(own, Role.TARGET, ttl))
-            if passing >= silence_place.MOST:
-                break
-            if not passing:
-                alike = all(await self._pass(other, Role.TARGET, ttl))
-                await self._pass(own, Role.TARGET, ttl, fresh=FLOWS)
-                if alike:
+            results = await self._meet(own, Role.TARGET, ttl)
+            if _EXPIRED not in results:
+                alike = await self._expire(other, Role.TARGET, ttl)
+                results = await self._send(own, Role.TARGET, [ttl] * FLOWS, fresh=True)
+                if alike and _EXPIRED not in results:
                     await self._narrow(own, other, Role.TARGET, ttl)
                     return True
+            if results.count(_EXPIRED) >= silence_place.MOST and HopResult.RESET not in results:
+                break
+            if _EXPIRED in results:
+                least = far - MARGIN  # some ways are shorter
             ttl = min(ttl - 1, silence_place.distance(self._datagrams())[0] - MARGIN)
         return False
 
@@ -147,14 +171,14 @@ class _Search:
             return await self._prober.datagram(safe[flow % len(safe)], ttl, flow)
 
         far = near + MARGIN
-        if not all(await self._pass(other, Role.HARMLESS, far)):
+        if not await self._expire(other, Role.HARMLESS, far):
             return
         for own in (self._datagram, self._syn):
-            if any(await self._pass(own, Role.TARGET, far)):
+            if _EXPIRED in await self._send(own, Role.TARGET, [far] * FLOWS):
                 return
-        if all(await self._pass(other, Role.HARMLESS, far, fresh=FLOWS)):
-            await self._pass(other, Role.HARMLESS, near, fresh=_NARROWING)
-            await self._pass(self._datagram, Role.TARGET, near, fresh=_NARROWING)
+        if await self._expire(other, Role.HARMLESS, far, fresh=FLOWS):
+            await self._expire(other, Role.HARMLESS, near, fresh=_NARROWING)
+            await self._send(self._datagram, Role.TARGET, [near] * _NARROWING, fresh=True)
             for router in await self._prober.routers(safe[0], far):
                 self._log.add(router, role=Role.HARMLESS, hop=self._hop.number)
 
@@ -173,22 +197,43 @@ class _Search:
         self, probe: Probe, role: Role, ttls: Sequence[int], *, fresh: bool = False
     ) -> list[HopResult]:
         """One packet for each TTL, each in a flow of its own; what they met."""
-        flows = list(islice(self._unused, len(ttls))) if fresh else range(len(ttls))
-        asked = [probe(ttl, flow) for ttl, flow in zip(ttls, flows, strict=True)]
-        sent = await self._net.together(asked)
-        return [
-            silence_place.met(self._log.add(step, role=role, hop=self._hop.number, try_=flow + 1))
-            for flow, step in zip(flows, sent, strict=True)
-            if step is not None
-        ]
+        flows = self._fresh(len(ttls)) if fresh else range(len(ttls))
+        met = await self._send_in(probe, role, list(zip(ttls, flows, strict=True)))
+        return list(met.values())
 
-    async def _pass(self, probe: Probe, role: Role, ttl: int, *, fresh: int = 0) -> list[bool]:
-        """Whether the packet of each flow expires at this distance.
+    def _fresh(self, number: int) -> Sequence[int]:
+        """So many flows that were not used yet."""
+        return list(islice(self._unused, number))
+
+    async def _send_in(
+        self, probe: Probe, role: Role, packets: Sequence[tuple[int, int]]
+    ) -> dict[int, HopResult]:
+        """Send packets, each a TTL and a flow; what those that were sent met, by flow."""
+        sent = await self._net.together([probe(ttl, flow) for ttl, flow in packets])
+        added = {
+            flow: self._log.add(step, role=role, hop=self._hop.number, try_=flow + 1)
+            for (_, flow), step in zip(packets, sent, strict=True)
+            if step is not None
+        }
+        return {flow: silence_place.met(step) for flow, step in added.items()}
+
+    async def _expire(self, probe: Probe, role: Role, ttl: int, *, fresh: int = 0) -> bool:
+        """Whether the packet of each flow expires at this distance."""
+        return set(await self._meet(probe, role, ttl, fresh=fresh)) == {_EXPIRED}
+
+    async def _meet(
+        self, probe: Probe, role: Role, ttl: int, *, fresh: int = 0
+    ) -> Sequence[HopResult]:
+        """What the packet of each flow meets at this distance; a lost one is sent again.
 
         `fresh`: in so many new flows, instead of the first ones.
         """
-        results = await self._send(probe, role, [ttl] * (fresh or FLOWS), fresh=fresh > 0)
-        return [result is HopResult.EXPIRED for result in results] or [False]
+        flows = self._fresh(fresh) if fresh else range(FLOWS)
+        met = await self._send_in(probe, role, [(ttl, flow) for flow in flows])
+        lost = [flow for flow, result in met.items() if result is HopResult.SILENT]
+        if 0 < len(lost) < len(met):
+            met |= await self._send_in(probe, role, [(ttl, flow) for flow in lost])
+        return list(met.values())
 
     async def _nearest(self, role: Role, address: str, port: int) -> int | None:
         """The nearest distance at which the server answers a SYN in any flow, by bisection."""
@@ -205,6 +250,20 @@ class _Search:
             else:
                 low = middle
         return high if high < _FARTHEST else None
+
+    async def _nearer(self, role: Role, address: str, port: int, known: int) -> int:
+        """The same by other flows: the first ones may all take the longer of two ways."""
+
+        async def syn(ttl: int, flow: int) -> Step | None:
+            return await self._prober.syn(address, port, ttl, flow)
+
+        while known > LEAST_HOP:
+            packets = [(known - 1, flow) for flow in range(FLOWS, 2 * FLOWS)]
+            met = await self._send_in(syn, role, packets)
+            if HopResult.ANSWERED not in met.values():
+                break
+            known -= 1
+        return known
 
     async def _beyond(self, role: Role, address: str, port: int, server: int) -> None:
         """Datagrams that would expire behind the server, were the TTL of SYNs not rewritten.
@@ -227,11 +286,11 @@ class _Search:
         low = 0
         while high - low > 1:
             middle = (low + high) // 2
-            if any(await self._pass(own, Role.TARGET, middle, fresh=_NARROWING)):
+            if _EXPIRED in await self._send(own, Role.TARGET, [middle] * _NARROWING, fresh=True):
                 low = middle
             else:
                 high = middle
-                await self._pass(other, role, middle, fresh=_NARROWING)
+                await self._expire(other, role, middle, fresh=_NARROWING)
 
     async def _name_routers(self, hops: int) -> None:
         """The addresses of the routers on the way, but those near the user."""

@@ -1,6 +1,7 @@
 """The search for who stops the packets, on paths of every shape: never the network for a server."""
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -48,6 +49,8 @@ class FakePath(FakeNet):
         named: The table of networks knows the routers.
         deeper: How much farther than the server the addresses beside it are.
         crowd: The box stops the addresses beside the server's too.
+        loss: The share of packets that is lost, or whose answer is.
+        seed: Which ways a load balancer chooses.
     """
 
     lengths: Sequence[int] = (10,) * 4
@@ -64,6 +67,9 @@ class FakePath(FakeNet):
     named: bool = True
     deeper: int = 0
     crowd: bool = False
+    loss: float = 0.0
+    seed: int = 0
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
     given: bool = True
     sent: list[str] = field(default_factory=list)
     _punished: bool = False
@@ -102,8 +108,11 @@ class FakePath(FakeNet):
     def _meet(
         self, kind: str, address: str, name: str | None, ttl: int, flow: int
     ) -> tuple[Failure | None, bool]:
+        assert 1 <= ttl <= 255, "the kernel refuses it"
         self.sent.append(f"{kind} {ttl}")
         self.clock += 0.01
+        if self.chance.random() < self.loss:
+            return Failure.TIMEOUT, False
         here = address == GOOD
         beside = address.startswith(GOOD.rpartition(".")[0]) and not here
         length = self.lengths[flow % len(self.lengths)] + (self.deeper if beside else 0)
@@ -177,9 +186,7 @@ def search(path: FakePath, seen: Sequence[Step] = NAME, **changes: object) -> Pl
 
 
 def replace_task(task: Task, **changes: object) -> Task:
-    from dataclasses import replace as changed
-
-    return changed(task, **changes)  # type: ignore[arg-type]
+    return replace(task, **changes)
 
 
 @pytest.mark.parametrize("fate", [Failure.TIMEOUT, Failure.RESET])
@@ -289,6 +296,7 @@ WAYS: dict[str, Callable[[], FakePath]] = {
     "slow routers": lambda: FakePath(limited=0.5),
     "very slow routers": lambda: FakePath(limited=0.0),
     "near": lambda: FakePath(lengths=(3,) * 4),
+    "on this network": lambda: FakePath(lengths=(1,) * 4),
     "very far": lambda: FakePath(lengths=(33,) * 4),
 }
 SERVERS = [
@@ -314,6 +322,7 @@ def test_no_path_makes_a_server_the_network(
         "rewritten at the provider",
         "rewritten in the middle",
         "near",
+        "on this network",
         "very far",
         "very slow routers",
     }:
@@ -384,3 +393,71 @@ def test_the_cost_is_bounded() -> None:
             assert sum(not each.startswith("udp") for each in path.sent) <= 44
             most = 64 if kind == "all" else 32
             assert sum(each.startswith("udp") for each in path.sent) <= most
+
+
+LOSSY = range(20)
+LENGTHS = [(10,) * 4, (10, 10, 10, 7), (10, 7, 10, 7)]
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize(("seen", "kind", "fate"), SERVERS)
+def test_a_firewall_of_the_site_is_told_where_packets_are_lost(
+    seen: Sequence[Step], kind: str, fate: Failure, lengths: tuple[int, ...]
+) -> None:
+    made = {"server": True, "kind": kind, "fate": fate, "lengths": lengths, "loss": 0.03}
+    for seed in LOSSY:
+        found = search(replace_path(FakePath(), chance=random.Random(seed), **made), seen)
+        assert found is not None, seed
+        assert found.by == "server"
+
+
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize(("seen", "kind", "fate"), SERVERS)
+def test_a_box_is_found_at_its_hop_where_packets_are_lost(
+    seen: Sequence[Step], kind: str, fate: Failure, lengths: tuple[int, ...]
+) -> None:
+    made = {"box": 4, "kind": kind, "fate": fate, "lengths": lengths, "loss": 0.03}
+    paths = [replace_path(FakePath(), chance=random.Random(seed), **made) for seed in LOSSY]
+    found = [place for path in paths if (place := search(path, seen)) is not None]
+    assert {place.by for place in found} == {"network"}
+    assert sum(place.before == 4 for place in found) >= len(LOSSY) - 2
+
+
+class HashedWays(FakePath):
+    """A load balancer chooses one of two ways by protocol and flow; one is two routers shorter."""
+
+    def _meet(
+        self, kind: str, address: str, name: str | None, ttl: int, flow: int
+    ) -> tuple[Failure | None, bool]:
+        way = random.Random(f"{self.seed} {'udp' if kind == 'udp' else 'tcp'} {address} {flow}")
+        self.lengths = (way.choice((7, 9)),)
+        return super()._meet(kind, address, name, ttl, flow)
+
+
+@pytest.mark.parametrize(("seen", "kind", "fate"), SERVERS)
+def test_a_firewall_of_the_site_is_told_behind_a_load_balancer(
+    seen: Sequence[Step], kind: str, fate: Failure
+) -> None:
+    made = {"server": True, "kind": kind, "fate": fate}
+    found = [search(replace_path(HashedWays(seed=n), **made), seen) for n in range(100)]
+    assert all(place is None or place.by == "server" for place in found)
+    assert found.count(None) <= 2
+
+
+@pytest.mark.parametrize(("seen", "kind", "fate"), SERVERS)
+def test_a_box_is_found_behind_a_load_balancer(
+    seen: Sequence[Step], kind: str, fate: Failure
+) -> None:
+    made = {"box": 3, "kind": kind, "fate": fate, "edge": 7}
+    found = [search(replace_path(HashedWays(seed=n), **made), seen) for n in range(100)]
+    hops = [(place.by, place.before) for place in found if place is not None]
+    assert set(hops) == {("network", 3)}
+    assert len(hops) >= 95
+
+
+def test_a_shorter_way_to_a_firewall_that_refuses_is_no_box() -> None:
+    """One flow in four takes it, and is refused two routers before the others' server."""
+    path = FakePath(lengths=(10, 10, 10, 8), server=True, kind="tcp", fate=Failure.REFUSED)
+    found = search(path, REFUSED)
+    assert found is not None
+    assert found.by == "server"

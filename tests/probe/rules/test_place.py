@@ -1,10 +1,12 @@
 """Where packets are stopped confirms or withdraws an accusation, and never makes one."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
 
+from probe.analysis.silence_place import ttl_of
 from probe.failure import Failure
 from probe.judge import judge
 from probe.ladder import HIDDEN
@@ -52,8 +54,19 @@ def timed(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(replace(step, at=float(index)) for index, step in enumerate(steps, 1))
 
 
+def in_flows(limited: Sequence[Step]) -> tuple[Step, ...]:
+    """Each packet of a kind and a distance in a flow of its own."""
+    flows: Counter[object] = Counter()
+    found = []
+    for step in limited:
+        kind = (type(step), step.role, ttl_of(step))
+        flows[kind] += 1
+        found.append(replace(step, try_=flows[kind]))
+    return tuple(found)
+
+
 def with_place(seen: Sequence[Step], *limited: Step, controlled: bool = True) -> Record:
-    steps = timed((*seen, *limited))
+    steps = timed((*seen, *in_flows(limited)))
     return record(*steps, controls=(WORKS,) if controlled else (), line=ALIVE)
 
 
