@@ -86,21 +86,27 @@ def _play(
         ) as harness,
     ):
         control = () if environment.control != "none" else ("--control", "none")
+
+        def measured(urls: Sequence[str], wanted: Sequence[str]) -> Iterator[Record]:
+            for found in harness.probe(urls, "-e", ",".join(wanted), *control):
+                yield msgspec.convert(found, Record)
+
         for wanted in {scenario.experiments for scenario in scenarios}:
             urls = [url for url, owner in owners.items() if owner.experiments == wanted]
-            for found in harness.probe(urls, "-e", ",".join(wanted), *control):
-                record = msgspec.convert(found, Record)
-                owner, verdict = owners.get(record.input), record.verdict
-                if owner is None or verdict is None:
-                    continue
-                expect = testbed.expect(record.input)
-                if expect.accepts(verdict.outcome, verdict.mechanisms):
-                    yield make(record, shows=expect.why, scenario=owner.name)
-        if experiments:
-            for found in harness.probe(list(owners)[:1], "-e", ",".join(experiments), *control):
-                record = msgspec.convert(found, Record)
-                if record.experiment in experiments:
-                    yield make(record, scenario=scenarios[0].name)
+            for record in measured(urls, wanted):
+                if record.input in owners and _is_right(testbed, record):
+                    shows = testbed.expect(record.input).why
+                    yield make(record, shows=shows, scenario=owners[record.input].name)
+        for record in measured(list(owners)[:1], experiments) if experiments else ():
+            if record.experiment in experiments:
+                yield make(record, scenario=scenarios[0].name)
+
+
+def _is_right(testbed: NetnsTestbed, record: Record) -> bool:
+    """Whether the verdict is the one that the scenario expects."""
+    found = record.verdict
+    expect = testbed.expect(record.input)
+    return found is not None and expect.accepts(found.outcome, found.mechanisms)
 
 
 def from_records(path: Path, experiments: Sequence[str] = ()) -> Iterator[tuple[str, Case]]:

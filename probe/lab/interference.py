@@ -61,13 +61,23 @@ class SniFilter:
     """Interference with TLS ClientHellos that offer a name.
 
     Attributes:
+        how: `drop_after`: the connection's packets from the ClientHello on are lost; `drop_later`:
+            those after the server's side of the handshake.
         residual: Seconds after a match during which the client cannot reach that address and port.
         spares: ClientHellos the interceptor ignores: those without ALPN, or with TLS 1.3 only.
     """
 
     name: str
     how: Literal[
-        "drop", "drop_after", "reset", "fin", "alert", "mitm_2019", "mitm_2021", "mitm_anonymous"
+        "drop",
+        "drop_after",
+        "drop_later",
+        "reset",
+        "fin",
+        "alert",
+        "mitm_2019",
+        "mitm_2021",
+        "mitm_anonymous",
     ]
     residual: int = 0
     spares: tuple[Literal["noalpn", "tls13"], ...] = ()

@@ -1,6 +1,6 @@
 """Interference with the client's whole line, compiled into iptables rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from probe.lab import addresses as plan
@@ -45,9 +45,9 @@ _SESSION = 25_000
 
 def rules6(spec: WholeLine) -> Iterator[FilterRule]:
     """Over IPv6 every whole-line block covers all addresses; there are no exceptions."""
-    yield from _either(spec)
-    if spec.how in _IPV6_BLOCKS:
-        yield FilterRule("filter", "FORWARD", "-j DROP")
+    blocks = ("-j DROP",) if spec.how in _IPV6_BLOCKS else ()
+    for text in (*_EITHER.get(spec.how, ()), *blocks):
+        yield FilterRule("filter", "FORWARD", text)
     if REDIRECTS.get(spec.how) == _TO_TLS_PROXY:
         to = f"-j REDIRECT --to-ports {plan.REDIRECTED_TLS_PORT}"
         yield FilterRule("nat", "PREROUTING", f"-i {HOME} -p tcp --dport 443 {to}")
@@ -66,50 +66,43 @@ REDIRECTS = {
     "nxdomain_sold": f"-d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
     "dns_hijack": f"! -d {plan.SYSTEM_RESOLVER} {_TO_DNS_INJECTOR}",
 }
-_DROPS = {
-    "outage": "-j DROP",
-    "foreign_cut": f"-i {HOME} ! -d {_DOMESTIC} -j DROP",
-    "no_quic": f"-i {HOME} -p udp --dport 443 -j DROP",
-    "no_dot": f"-i {HOME} -p tcp --dport 853 -j DROP",
-    "no_collector": f"-i {HOME} -d {plan.COLLECTOR} -j DROP",
+_DROPPED_RESOLVERS = tuple(f"-i {HOME} -d {one} -j DROP" for one in plan.PUBLIC_RESOLVERS)
+_DOH = "-p tcp -m multiport --dports 443,853"
+_PORTAL_ALONE = (
+    f"-i {HOME} -d {plan.PORTAL} -j ACCEPT",
+    f"-i {HOME} -p udp --dport 53 -j ACCEPT",
+    f"-i {HOME} -p tcp {_REJECT}",
+)
+# What is let through or not over IPv4, in this order.
+_FORWARD: Mapping[str, tuple[str, ...]] = {
+    "outage": ("-j DROP",),
+    "foreign_cut": (f"-i {HOME} ! -d {_DOMESTIC} -j DROP",),
+    "no_quic": (f"-i {HOME} -p udp --dport 443 -j DROP",),
+    "no_dot": (f"-i {HOME} -p tcp --dport 853 -j DROP",),
+    "no_collector": (f"-i {HOME} -d {plan.COLLECTOR} -j DROP",),
+    "whitelist": (
+        f"-i {HOME} -d {plan.ESSENTIAL} -j ACCEPT",
+        f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j ACCEPT",
+        f"-i {HOME} -j DROP",
+    ),
+    "captive_portal": _PORTAL_ALONE,
+    "hotel_dns": _PORTAL_ALONE,
+    "session_ends": (
+        f"-p tcp --dport 443 -m quota --quota {_SESSION} -j ACCEPT",
+        f"-i {HOME} -p tcp --dport 443 {_REJECT}",
+    ),
+    "no_ipv4": (
+        f"-i {HOME} -d {plan.COLLECTOR} -j ACCEPT",
+        f"-i {HOME} -p tcp {_UNREACHABLE}",
+    ),
+    "no_public_dns": _DROPPED_RESOLVERS,
+    "no_doh": tuple(f"-i {HOME} -d {one} {_DOH} -j DROP" for one in plan.PUBLIC_RESOLVERS),
+    "no_dns": (*_DROPPED_RESOLVERS, f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP"),
 }
 
 
 def rules(spec: WholeLine) -> Iterator[FilterRule]:
     if spec.how in REDIRECTS:
         yield FilterRule("nat", "PREROUTING", f"-i {HOME} {REDIRECTS[spec.how]}")
-    yield from _either(spec)
-    if spec.how in _DROPS:
-        yield FilterRule("filter", "FORWARD", _DROPS[spec.how])
-    match spec.how:
-        case "whitelist":
-            for allowed in (str(plan.ESSENTIAL), plan.SYSTEM_RESOLVER):
-                yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {allowed} -j ACCEPT")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -j DROP")
-        case "captive_portal" | "hotel_dns":
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.PORTAL} -j ACCEPT")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -p udp --dport 53 -j ACCEPT")
-            reject = f"-i {HOME} -p tcp -j REJECT --reject-with tcp-reset"
-            yield FilterRule("filter", "FORWARD", reject)
-        case "session_ends":
-            quota = f"-m quota --quota {_SESSION} -j ACCEPT"
-            yield FilterRule("filter", "FORWARD", f"-p tcp --dport 443 {quota}")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {_REJECT}")
-        case "no_ipv4":
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.COLLECTOR} -j ACCEPT")
-            yield FilterRule("filter", "FORWARD", f"-i {HOME} -p tcp {_UNREACHABLE}")
-        case "no_public_dns" | "no_doh" | "no_dns":
-            yield from _resolver_block_rules(spec.how)
-
-
-def _either(spec: WholeLine) -> Iterator[FilterRule]:
-    for text in _EITHER.get(spec.how, ()):
+    for text in (*_EITHER.get(spec.how, ()), *_FORWARD.get(spec.how, ())):
         yield FilterRule("filter", "FORWARD", text)
-
-
-def _resolver_block_rules(how: str) -> Iterator[FilterRule]:
-    for address in plan.PUBLIC_RESOLVERS:
-        ports = "" if how != "no_doh" else "-p tcp -m multiport --dports 443,853"
-        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {address} {ports} -j DROP")
-    if how == "no_dns":
-        yield FilterRule("filter", "FORWARD", f"-i {HOME} -d {plan.SYSTEM_RESOLVER} -j DROP")

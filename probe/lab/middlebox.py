@@ -221,10 +221,13 @@ def _sni_rules(
     if spec.residual:  # a retransmitted ClientHello must not trigger again
         once = f"{match_name} -m connmark --mark 0"
         yield FilterRule("mangle", "FORWARD", f"{once} {recent} --set")
-    mark = {"drop_after": _SILENT, "reset": _RESET}.get(spec.how, _SEEN)
+    marks = {"drop_after": _SILENT, "drop_later": _FIRST_SLOW + index, "reset": _RESET}
+    mark = marks.get(spec.how, _SEEN)
     yield FilterRule("mangle", "FORWARD", f"{match_name} -j CONNMARK --set-mark {mark}")
     if spec.how == "drop":
         yield FilterRule("filter", "FORWARD", f"{match_name} -j DROP")
+    if spec.how == "drop_later":  # SYN, ACK, ClientHello, the ACK of what the server answers
+        yield _dropped_from(5, mark)
     if spec.residual:
         check = f"{recent} --rcheck --seconds {spec.residual} -j DROP"
         yield FilterRule("filter", "FORWARD", f"-i {HOME} -p tcp --dport 443 {check}")
@@ -319,6 +322,13 @@ def _first_packet_rules(spec: FirstPacketFilter, topology: Topology) -> Iterator
         begins = f'-m string --algo bm --from 28 --to 40 --hex-string "|{spec.begins}|"'
         found = f"-i {HOME} -d {address} -p udp {size} {begins} {first}"
         yield FilterRule("mangle", "FORWARD", f"{found} -j CONNMARK --set-mark {_SILENT}")
+
+
+def _dropped_from(packet: int, mark: int) -> FilterRule:
+    """From this packet of the client's on, nothing passes in its direction."""
+    counted = f"--connbytes {packet}: --connbytes-dir original --connbytes-mode packets"
+    found = f"-i {HOME} -m connmark --mark {mark} -m connbytes {counted}"
+    return FilterRule("filter", "FORWARD", f"{found} -j DROP")
 
 
 def _frozen_after(size: int, mark: int) -> FilterRule:

@@ -29,10 +29,13 @@ def bystanders(topology: Topology, *, v6: bool) -> Iterator[FilterRule]:
         cut.add(443)
     if any(isinstance(s, HttpFilter) and s.how in {"fin", "truncate"} for s in specs):
         cut.add(80)
-    filtered = {getattr(spec, "name", None) for spec in specs}
+    names = {str(getattr(spec, "name", "")) for spec in specs} & topology.sites.keys()
+    filtered = {address for name in names for address in topology.addresses_of(name)}
     for name, placed in topology.sites.items():
         site = placed.site
-        if name in filtered or site.server != "up" or site.page.audience != "all":
+        if site.server != "up" or site.page.audience != "all":
+            continue
+        if not filtered.isdisjoint(topology.addresses_of(name)):
             continue
         for port in sorted(cut):
             yield from redirect(name, topology, port, v6=v6)

@@ -4,6 +4,7 @@ Connections to some addresses are redirected here. Interference applies to those
 filtered name; all others are forwarded unchanged.
 """
 
+import select
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from probe.lab.scenario import HttpFilter, SniFilter
 from probe.lab.sockets import Destination, Locate
 from probe.lab.topology import Topology
 
+_INTERCEPTS = frozenset({"mitm_2019", "mitm_2021", "mitm_anonymous"})
 _HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")  # fatal alert 40, RFC 8446 section 6
 _RAW_PAGE = "<html><title>Access denied</title><body>This resource is blocked.</body></html>"
 # Raw UTF-8 and a space, as some operators write it.
@@ -73,7 +75,7 @@ class Proxy:
             return  # dialled directly, not redirected: forwarding it would loop
         hello = sockets.peek(connection)
         name = server_name(hello)
-        interference = self._sni_filter_for(name, hello)
+        interference = self._sni_filter_for(name, hello, there[0])
         if interference is not None:
             self._apply_sni_filter(connection, interference, there, name, len(hello))
         elif self.topology.has_whole_line("everything_resigned"):
@@ -101,13 +103,13 @@ class Proxy:
             return self.onward_plain(connection, there)
         return self._apply_http_filter(connection, interference, there)
 
-    def _sni_filter_for(self, name: str | None, hello: bytes) -> SniFilter | None:
+    def _sni_filter_for(self, name: str | None, hello: bytes, address: str) -> SniFilter | None:
+        """The interceptor sits before the site; the other filters read every connection."""
         for interference in self.topology.interferences:
-            if (
-                isinstance(interference, SniFilter)
-                and interference.name == name
-                and not _is_spared(interference, hello)
-            ):
+            if not isinstance(interference, SniFilter) or interference.name != name:
+                continue
+            own = address in self.topology.addresses_of(interference.name)
+            if not _is_spared(interference, hello) and (own or interference.how not in _INTERCEPTS):
                 return interference
         return None
 
@@ -135,6 +137,8 @@ class Proxy:
                 connection.sendall(_HANDSHAKE_FAILURE)
             case "drop" | "drop_after":
                 sockets.silence(connection)
+            case "drop_later":
+                _forward_handshake(connection, self.reach(there), size)
             case "reset":
                 sockets.reset(connection)
             case interception:
@@ -230,6 +234,19 @@ def _open_tls(there: Destination, name: str | None) -> ssl.SSLSocket:
     context.verify_mode = ssl.CERT_NONE
     upstream = socket.create_connection(there, timeout=_UPSTREAM_LIMIT)
     return context.wrap_socket(upstream, server_hostname=name)
+
+
+def _forward_handshake(connection: socket.socket, there: Destination, size: int) -> None:
+    """Relay the ClientHello and what the server answers it; then drop what the client sends."""
+    with socket.create_connection(there, timeout=_UPSTREAM_LIMIT) as upstream:
+        upstream.sendall(sockets.read_exactly(connection, size))
+        while not select.select([connection], [], [], 0)[0]:
+            if select.select([upstream], [], [], 0.05)[0]:
+                data = upstream.recv(65536)
+                if not data:
+                    return
+                connection.sendall(data)
+        sockets.silence(connection)
 
 
 def _forward_truncated(connection: socket.socket, there: Destination) -> None:

@@ -5,6 +5,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -141,6 +143,19 @@ def test_a_volunteer_takes_everything_back(tmp_path: Path) -> None:
             assert [one.problem for one in erase.ask(asked)] == [None]
 
 
+def wait_for_a_control(url: str) -> None:
+    """Wait until a control has an open request for rechecks."""
+    ends = time.monotonic() + 60
+    while b"\nqazcollector_controls_waiting 1.0\n" not in metrics(url):
+        assert time.monotonic() < ends, "no control asked for rechecks"
+        time.sleep(0.05)
+
+
+def metrics(url: str) -> bytes:
+    with urllib.request.urlopen(f"{url}/metrics", timeout=20) as answer:
+        return bytes(answer.read())
+
+
 def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> None:
     async def exchange(url: str, token: str) -> None:
         keys = Keys(tmp_path / "control")
@@ -154,7 +169,7 @@ def test_a_recheck_goes_from_a_probe_to_a_control_and_back(tmp_path: Path) -> No
                 client, keys, keys.identity(collector_endpoint.url, role="control"), token
             )
             answering = asyncio.create_task(answer_rechecks(client, measure, poll=5))
-            await asyncio.sleep(0.3)
+            await asyncio.to_thread(wait_for_a_control, url)
             async with ControlClient(
                 [collector_endpoint], Keys(tmp_path / "probe")
             ) as control_client:

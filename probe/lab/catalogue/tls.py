@@ -1,7 +1,7 @@
 """Interference by the name in a ClientHello; the same address answers a harmless one."""
 
 from probe.lab.catalogue.entry import entry
-from probe.lab.scenario import Expect, LabSite, Page, Scenario, SniFilter
+from probe.lab.scenario import ControlState, Expect, LabSite, Page, Scenario, SniFilter
 from probe.model import Mechanism, Outcome
 
 _SAME_ADDRESS = "and the same address answers for a harmless name"
@@ -23,6 +23,23 @@ SCENARIOS = (
         Outcome.BLOCKED,
         f"From the ClientHello on, the whole connection is dropped, {_SAME_ADDRESS}.",
         mechanisms=[Mechanism.TLS_TIMEOUT],
+    ),
+    entry(
+        "tls.drop_later",
+        LabSite("few-words.org"),
+        [SniFilter("few-words.org", "drop_later")],
+        Outcome.BLOCKED,
+        "The connection is dropped some packets after the ClientHello with its name.",
+        mechanisms=[Mechanism.HTTP_TIMEOUT],
+    ),
+    entry(
+        "tls.drop_later_no_control",
+        LabSite("fewer-words.org"),
+        [SniFilter("fewer-words.org", "drop_later")],
+        Outcome.BLOCKED,
+        "As tls.drop_later, without a control.",
+        mechanisms=[Mechanism.HTTP_TIMEOUT],
+        control=ControlState.NONE,
     ),
     entry(
         "tls.reset",
