@@ -23,16 +23,18 @@ from msgspec.structs import replace
 
 from probe.analysis.confirmation import again
 from probe.analysis.evidence import Evidence
-from probe.ladder import still_open
 from probe.model import Outcome, Record, RuleHit, Stage, Verdict
 from probe.rule import NAMED_STEPS, Match, Rule, Tier
-from probe.rules import RULES
 
 RULESET = "1"
 
 
-def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
-    """Conclude from one record alone; confirmed when an earlier run concluded the same."""
+def judge(record: Record, rules: Sequence[Rule] | None = None) -> Verdict:
+    """Conclude from one record alone; confirmed when an earlier run concluded the same.
+
+    Args:
+        rules: By default every rule; they are imported with the first record.
+    """
     evidence = Evidence(record)
     applicable = _applicable(record.experiment, rules)
     matches = [Match(r, finding) for r in applicable if (finding := r.holds(evidence)) is not None]
@@ -43,15 +45,17 @@ def judge(record: Record, rules: Sequence[Rule] = RULES) -> Verdict:
     return replace(verdict, stage=Stage.CONFIRMED)
 
 
-def _applicable(experiment: str, rules: Sequence[Rule]) -> Sequence[Rule]:
+def _applicable(experiment: str, rules: Sequence[Rule] | None) -> Sequence[Rule]:
     """The rules that read the records of an experiment."""
-    if rules is RULES:
+    if rules is None:
         return _all_applicable(experiment)
     return [r for r in rules if experiment in r.experiments]
 
 
 @lru_cache(maxsize=64)
 def _all_applicable(experiment: str) -> tuple[Rule, ...]:
+    from probe.rules import RULES
+
     return tuple(r for r in RULES if experiment in r.experiments)
 
 
@@ -59,6 +63,8 @@ def _without_open_explanations(
     e: Evidence, matches: Sequence[Match]
 ) -> tuple[list[Match], list[RuleHit]]:
     """The matches that stand, and for each accusation that does not: why, as a hit."""
+    from probe.ladder import still_open
+
     standing: list[Match] = []
     withdrawn: list[RuleHit] = []
     for match in matches:

@@ -1,9 +1,10 @@
 """What a rule is: a pure function from `Evidence` to a `Finding` or None, with an id and a tier."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType, ModuleType
+
+from msgspec import Struct, field
 
 from probe.analysis.evidence import Evidence
 from probe.model import Base, Mechanism, Outcome, Role, RuleHit, Step
@@ -37,8 +38,7 @@ class InnocentExplanation(StrEnum):
     CHANCE = "chance"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a matching rule found.
 
     Attributes:
@@ -54,8 +54,7 @@ class Finding:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One reason to conclude something, with a permanent id.
 
     Attributes:
@@ -74,8 +73,7 @@ class Rule:
     excludes: Mapping[InnocentExplanation, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A rule that matched a record, and what it found."""
 
     rule: Rule

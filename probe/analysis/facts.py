@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from probe.analysis import silence_place
 from probe.analysis.evidence import is_live
+from probe.analysis.host_attempts import HostAttempt, Kind
 from probe.analysis.line_sums import LineSums
 from probe.analysis.pace import Paces
-from probe.analysis.shared import HostAttempt, Kind, Timeline, attempts
+from probe.analysis.shared import Timeline, attempts
 from probe.analysis.sinks import Sinks
 from probe.compare import host_of, is_bogon
 from probe.model import Dns, Http, Line, Outcome, Record, Reply, Role, Step, Steps, Tcp, Tls, Trust

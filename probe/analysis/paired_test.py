@@ -10,11 +10,13 @@ always gives the same answer.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 from itertools import pairwise
 from statistics import median
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from probe.analysis.cross_traffic import explains, starved
 from probe.analysis.later_half import later_half
@@ -69,8 +71,7 @@ _ACCUSING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """One tested and one control transfer, made within a minute of each other."""
 
     tested: Transfer
@@ -83,8 +84,7 @@ class Pair:
         return tested / control if tested is not None and control is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What the pairs show, and the numbers behind it.
 
     Attributes:

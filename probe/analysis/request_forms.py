@@ -1,8 +1,8 @@
 """Which ways to write a plain http request are stopped for this name, and which pass.
 
 Pure, from the steps of `request`: each form was sent with the target's name between two requests of
-the same form with a harmless name. Reading the results belongs here, accusing to nobody: a form
-that passes shows what a filter looks for, and a server may itself refuse odd requests.
+the same form with a harmless name. The results accuse no network: a form that passes shows what a
+filter looks for, and a server may itself refuse odd requests.
 """
 
 from collections.abc import Sequence

@@ -6,13 +6,13 @@ Each attempt is reduced to its *kind* (operation, port, address family) and its 
 ended), and the attempts of other hosts near in time are counted.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from types import MappingProxyType
-from typing import NamedTuple
 
 from probe.analysis import silence_place
+from probe.analysis.host_attempts import Attempts, HostAttempt, Kind, Texts
 from probe.analysis.packet_size import limited
 from probe.compare import host_of, is_bogon, page_sign, prefix_of, registrable
 from probe.model import Dns, Http, Role, SharedOutcome, Step, Tcp, Tls
@@ -25,25 +25,6 @@ LEAST_IN_SYSTEM = 3
 _OTHERS_ALLOWED = 0.1
 FINE = "ok"
 _COUNTED = frozenset({Role.TARGET, Role.REFERENCE, Role.NEUTRAL})
-
-
-class HostAttempt(NamedTuple):
-    """One attempt at a host.
-
-    Attributes:
-        at: Seconds since the epoch.
-        host: The registered name; its subdomains are not unrelated.
-        address: Where it went; empty for a query.
-        sign: `ok`, a failure word, or what identifies a page, a chain or an answer.
-    """
-
-    at: float
-    host: str
-    address: str
-    sign: str
-
-
-Kind = tuple[str, int, int]
 
 
 def kind_and_sign(step: Step) -> tuple[Kind, str] | None:
@@ -156,6 +137,8 @@ def network_of(address: str) -> str:
 class Timeline:
     """The attempts of a whole run, ordered in time for each kind.
 
+    A question about one record looks at the attempts that it is about, and not at all of the run.
+
     Args:
         found: The attempts.
         systems: The autonomous system of each address, as far as it is known.
@@ -167,10 +150,14 @@ class Timeline:
         systems: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._systems = systems
-        kinds: dict[Kind, list[HostAttempt]] = defaultdict(list)
-        for kind, attempt in found:
-            kinds[kind].append(attempt)
-        self._kinds = {kind: sorted(each) for kind, each in kinds.items()}
+        texts = Texts()
+        self._kinds: dict[Kind, Attempts] = defaultdict(lambda: Attempts(texts))
+        for kind, one in found:
+            self._kinds[kind].add(one)
+        for each in self._kinds.values():
+            each.sort()
+        texts.complete()
+        self._beside_it: dict[Kind, _Neighbours] = {}
 
     def shared(
         self, steps: Sequence[Step], began: float, own: str = ""
@@ -197,21 +184,25 @@ class Timeline:
 
     def _beside(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
         """Of the network's hosts, or else of those of the autonomous system."""
-        others = [one for one in self._kinds.get(kind, []) if one.host != mine.host]
-        network = network_of(mine.address)
-        near = [one for one in others if network_of(one.address) == network]
-        found = _all_alike(kind, mine, near, LEAST_HOSTS)
+        if kind not in self._beside_it:
+            self._beside_it[kind] = _Neighbours(self._kinds[kind], self._systems)
+        neighbours = self._beside_it[kind]
+        found = _all_alike(kind, mine, neighbours.of_network(mine.address), LEAST_HOSTS)
         system = self._systems.get(mine.address)
         if found is not None or not system:
             return found
-        wide = [one for one in others if self._systems.get(one.address) == system]
-        if len({network_of(one.address) for one in wide}) < LEAST_HOSTS:
+        wide = list(neighbours.of_system(system))
+        found = _all_alike(kind, mine, wide, LEAST_IN_SYSTEM)
+        if found is None:
             return None
-        return _all_alike(kind, mine, wide, LEAST_IN_SYSTEM)
+        networks = {network_of(one.address) for one in wide if one.host != mine.host}
+        return found if len(networks) >= LEAST_HOSTS else None
 
     def _one(self, kind: Kind, mine: HostAttempt) -> SharedOutcome | None:
         others = self._nearest(kind, mine)
         same = {one.host for one in others.values() if one.sign == mine.sign}
+        if len(others) - len(same) > _OTHERS_ALLOWED * len(others):
+            return None
         # One hoster's servers fail together.
         servers = {network_of(one.address) for one in others.values() if one.sign == mine.sign}
         alike = len(same) if kind[0] == "dns" else min(len(same), len(servers))
@@ -224,26 +215,68 @@ class Timeline:
         )
 
     def _nearest(self, kind: Kind, mine: HostAttempt) -> dict[str, HostAttempt]:
-        """The attempt of every other host that is nearest in time, within `NEAR_SECONDS`."""
-        every = self._kinds.get(kind, [])
-        index = bisect_left(every, (mine.at - NEAR_SECONDS,))
+        """The attempt of every other host that is nearest in time, within `NEAR_SECONDS`.
+
+        No more of them once so many differ that the rest can decide nothing.
+        """
+        every = self._kinds[kind]
+        first, end = every.between(mine.at - NEAR_SECONDS, mine.at + NEAR_SECONDS)
+        most = min(end - first, every.hosts)
         nearest: dict[str, HostAttempt] = {}
-        while index < len(every) and every[index].at <= mine.at + NEAR_SECONDS:
-            one = every[index]
-            index += 1
+        differing = 0
+        for one in _outwards(every, first, end, mine.at):
             if one.host == mine.host or (one.address and one.address == mine.address):
                 continue
-            known = nearest.get(one.host)
-            if known is None or abs(one.at - mine.at) < abs(known.at - mine.at):
+            if one.host not in nearest:
                 nearest[one.host] = one
+                differing += one.sign != mine.sign
+                if differing > _OTHERS_ALLOWED * most:
+                    break
         return nearest
 
 
+def _outwards(every: Attempts, first: int, end: int, at: float) -> Iterator[HostAttempt]:
+    """The attempts between two indices, the nearest in time first."""
+    middle, _ = every.between(at, at)
+    middle = min(max(middle, first), end)
+    earlier = map(every.at, range(middle - 1, first - 1, -1))
+    later = map(every.at, range(middle, end))
+    return merge(earlier, later, key=lambda one: abs(one.at - at))
+
+
+class _Neighbours:
+    """The attempts of one kind by the network, and by the autonomous system, of their address."""
+
+    def __init__(self, every: Attempts, systems: Mapping[str, int]) -> None:
+        self._every = every
+        self._networks: dict[str, list[int]] = defaultdict(list)
+        self._systems: dict[int, list[int]] = defaultdict(list)
+        for index, one in enumerate(every):
+            self._networks[network_of(one.address)].append(index)
+            system = systems.get(one.address)
+            if system:
+                self._systems[system].append(index)
+
+    def of_network(self, address: str) -> Iterator[HostAttempt]:
+        """Those in the network of this address."""
+        return map(self._every.at, self._networks.get(network_of(address), ()))
+
+    def of_system(self, system: int) -> Iterator[HostAttempt]:
+        """Those in this autonomous system."""
+        return map(self._every.at, self._systems.get(system, ()))
+
+
 def _all_alike(
-    kind: Kind, mine: HostAttempt, others: Sequence[HostAttempt], least: int
+    kind: Kind, mine: HostAttempt, everyone: Iterable[HostAttempt], least: int
 ) -> SharedOutcome | None:
-    hosts = {one.host for one in others}
-    if len(hosts) < least or any(one.sign != mine.sign for one in others):
+    """How many other hosts there are, if every attempt of theirs ended as this one did."""
+    hosts = set()
+    for one in everyone:
+        if one.host != mine.host:
+            if one.sign != mine.sign:
+                return None
+            hosts.add(one.host)
+    if len(hosts) < least:
         return None
     operation, port, family = kind
     return SharedOutcome(

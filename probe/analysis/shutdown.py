@@ -14,9 +14,10 @@ class nothing is concluded. Whitelist and foreign cut must be seen twice, minute
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Literal
+
+from msgspec import Struct
 
 from probe.model import Ping
 
@@ -49,8 +50,7 @@ class Mode(StrEnum):
 CUTS = frozenset({Mode.WHITELIST, Mode.FOREIGN_CUT})
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """How many of one class answered, and how many were tried."""
 
     up: int = 0
@@ -66,8 +66,7 @@ class Tally:
         return Tally(self.up + other.up, self.total + other.total)
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """How many of each class answered in one round. `gateway` is None where it was not tested.
 
     Attributes:

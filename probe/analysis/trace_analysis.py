@@ -12,8 +12,9 @@ it, or the server, answers too.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from probe.analysis.trace_hops import (
     LAYERS,
@@ -35,8 +36,7 @@ ENOUGH = 2  # flows
 MARGIN = 2  # routers before the server that may be the site's own
 
 
-@dataclass(frozen=True, slots=True)
-class TraceFinding:
+class TraceFinding(Struct, frozen=True):
     """A middlebox acts upon the target's name.
 
     Attributes:
@@ -68,8 +68,7 @@ class TraceFinding:
     own: Packet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SingleLook:
+class SingleLook(Struct, frozen=True):
     """The names differed in too few flows to locate anything.
 
     Attributes:
@@ -86,8 +85,7 @@ class SingleLook:
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
+class Residual(Struct, frozen=True):
     """For how long the harmless name failed too, after the target's had been offered.
 
     Attributes:
@@ -98,8 +96,7 @@ class Residual:
     most: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Onset:
+class _Onset(Struct, frozen=True):
     """The first distance at which the name is acted upon, and how."""
 
     ttl: int

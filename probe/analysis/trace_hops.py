@@ -7,9 +7,10 @@ router and no farther. Both names are sent in the same flows, so that their pack
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from probe.failure import Failure
 from probe.model import Dns, Http, Ping, Role, Step, Tcp, Tls
@@ -32,8 +33,7 @@ class HopResult(StrEnum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """One distance: the result of each name there, by majority; None: not tried."""
 
     ttl: int
@@ -41,8 +41,7 @@ class Hop:
     harmless: HopResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class NamePair:
+class NamePair(Struct, frozen=True):
     """The packets of both names with one TTL and in one flow, the harmless name's first."""
 
     ttl: int

@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from probe.analysis import silence_place
 from probe.analysis.blockpage_text import reads_like_blockpage
@@ -15,6 +16,7 @@ from probe.compare import (
     host_of,
     incompatible,
     is_broken_redirect,
+    is_unanswered,
     port_of,
     same_issuer,
     same_site,
@@ -115,8 +117,7 @@ def line_is_silent(steps: Sequence[Step]) -> bool:
 # --- one hop ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HopView:
+class HopView(Struct, frozen=True):
     """The steps of a record, seen from one hop of its redirect chain."""
 
     steps: Steps
@@ -169,6 +170,23 @@ class HopView:
             return False
         return any(s.acknowledged for s in silent) or not self.harmless_answered(address)
 
+    def is_silent_alone(self, address: str) -> bool:
+        """This name met silence there each time, and a harmless one was answered there since.
+
+        Not where the silence may be a slow server's, which only a longer look shows.
+        """
+        own = [s for s in self.at(address) if s.role is Role.TARGET and isinstance(s, Tls | Http)]
+        if not own or any(s.failure is not Failure.TIMEOUT for s in own):
+            return False
+        return not self.may_be_slow(address) and self.differs_for_this_name()
+
+    def was_offered_elsewhere(self) -> bool:
+        """An unrelated server was offered this name."""
+        return any(
+            isinstance(s, Tls | Http) and s.role is Role.NEUTRAL and s.hop == self.hop
+            for s in self.steps
+        )
+
     def differs_for_this_name(self) -> bool:
         """The name alone failed, or was answered differently from a harmless one, at its address.
 
@@ -193,6 +211,24 @@ class HopView:
         last = mine[-1]
         later = [s for s in own if s.role is Role.HARMLESS and s.at > last.at]
         return any(s.address == last.address and s.bytes_in > 0 for s in later)
+
+    def fails_within_tls(self) -> bool:
+        """Each request over TLS that proved the site failed before an answer began."""
+        own = [s for s in self.steps if isinstance(s, Http) and s.hop == self.hop]
+        mine = [s for s in own if s.role is Role.TARGET and s.url == self.url]
+        return bool(mine) and all(s.proven and is_unanswered(s) for s in mine)
+
+    def stopped_answering(self) -> bool:
+        """This name failed at an address that connected, and that answers nothing since."""
+        host, kind = host_of(self.url), Tls if self._secure else Http
+        seen = [s for s in self.steps if isinstance(s, kind) and s.hop == self.hop]
+        own = [s for s in seen if isinstance(s, Tls) or s.url == self.url]
+        mine = [s for s in own if s.role is Role.TARGET and offered_name(s) == host]
+        if not mine or any(s.failure is None for s in mine):
+            return False
+        later = [s for s in self.at(mine[-1].address) if s.at > mine[0].at]
+        answered = [s for s in later if isinstance(s, kind) and s.at > mine[-1].at and s.bytes_in]
+        return not answered and any(s.failure is not None for s in later if s not in mine)
 
     def _untrusted_alone(self) -> bool:
         """This name was shown an untrusted certificate, a harmless name one of another issuer."""

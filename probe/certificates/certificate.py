@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import TypeVar
 
+from msgspec import Struct
+
 from probe.certificates import der
 from probe.certificates.der import DerError, Item
 
@@ -69,8 +71,7 @@ class Name:
         return ",".join(rdns)
 
 
-@dataclass(frozen=True)
-class Constraints:
+class Constraints(Struct, frozen=True):
     """Which names an authority may sign for (RFC 5280 section 4.2.1.10), DNS names only."""
 
     permitted: tuple[str, ...]

@@ -5,9 +5,10 @@ Rule: names suggest an issuer, signatures prove it. Wrong order and extra certif
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+
+from msgspec import Struct
 
 from probe.certificates import certificate
 from probe.certificates.certificate import Certificate, Constraints
@@ -22,8 +23,7 @@ VERIFICATIONS = 64
 PATHS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """One certification path from the leaf upwards.
 
     Attributes:

@@ -5,9 +5,10 @@ without a list of keys: it copied the server's own certificate and changed littl
 alone has innocent explanations; `resembles_2019` requires all of them.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum, unique
+
+from msgspec import Struct
 
 from probe.certificates import certificate
 from probe.certificates.certificate import INDISPENSABLE, Certificate
@@ -30,8 +31,7 @@ class Mark(StrEnum):
     UNLOGGED = "no_timestamps_of_public_logs"
 
 
-@dataclass(frozen=True, slots=True)
-class LeafFacts:
+class LeafFacts(Struct, frozen=True):
     """The compared properties of one leaf.
 
     Attributes:

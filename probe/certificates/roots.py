@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, TypeVar, cast
 
 from probe import system_tools
@@ -33,6 +34,7 @@ _LINUX_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_READING = Lock()
 _MAC_KEYCHAINS = (
     "/Library/Keychains/System.keychain",
     "/System/Library/Keychains/SystemRootCertificates.keychain",
@@ -60,8 +62,9 @@ class Roots:
 
     @classmethod
     def mozilla(cls) -> "Roots":
-        """Mozilla's roots, as certifi carries them; read once."""
-        return _mozilla()
+        """Mozilla's roots, as certifi carries them; read once, whichever thread asks first."""
+        with _READING:
+            return _mozilla()
 
     @classmethod
     def file(cls, path: str | Path) -> "Roots":

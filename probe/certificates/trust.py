@@ -19,12 +19,13 @@ How a reason is chosen, the first that applies:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from probe.certificates.authority import recognise
 from probe.certificates.certificate import INDISPENSABLE
@@ -40,8 +41,7 @@ NAME_LIMIT = 256
 SERIAL_LIMIT = 40  # hex digits: 20 bytes, RFC 5280 section 4.1.2.2
 
 
-@dataclass(frozen=True, slots=True)
-class ChainAnalysis:
+class ChainAnalysis(Struct, frozen=True):
     """The analysis of one chain, independent of date and name.
 
     Attributes:

@@ -6,7 +6,8 @@ after it waits for them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from probe.analysis.web_suspicion import next_url
 from probe.compare import host_of, is_address, port_of
@@ -20,8 +21,7 @@ HOPS = 10
 ADDRESSES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class UrlHop:
+class UrlHop(Struct, frozen=True):
     """One URL of a redirect chain; `number` 0 is the target's own."""
 
     url: str
@@ -55,8 +55,7 @@ async def follow(task: Task, net: Net, log: StepLog, hop: UrlHop, *, try_: int) 
     await chain.visit(hop)
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirects:
+class _Redirects(Struct, frozen=True):
     """The redirects from one URL.
 
     Attributes:

@@ -9,7 +9,8 @@ with the addresses that were answered shows which of them are the site's.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from probe.compare import agree, forged_among, is_address
 from probe.experiments.browse import UrlHop

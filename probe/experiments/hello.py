@@ -12,7 +12,7 @@ blocked; the others show what the blocking keys on.
 from probe.compare import is_address
 from probe.experiments.browse import UrlHop, measure_reference, resolve
 from probe.experiments.interface import Experiment, Net, Task
-from probe.experiments.interleave import interleave, tls_offer
+from probe.experiments.interleave import interleave, offer_in_forms, tls_offer
 from probe.experiments.operations import ClientHello
 from probe.experiments.step_log import StepLog
 from probe.failure import Failure
@@ -36,20 +36,16 @@ async def measure(task: Task, net: Net) -> Steps:
     if is_address(hop.host) or not task.harmless:
         return log.steps
     resolved = await resolve(task, net, log, hop, try_=1)
-    for address in [a for a in resolved if net.safe(a)][:1]:
-        for hello in HELLOS:
-            offer = tls_offer(net, log, address, hop.tls_port, hello=hello)
-            answered = await interleave(offer, hop.host, task.harmless_name)
-            if not answered and not await _still_answers(task, net, log, address):
-                break
+    address = next((a for a in resolved if net.safe(a)), None)
+    if address is not None:
+        await offer_in_forms(
+            HELLOS,
+            lambda hello: tls_offer(net, log, address, hop.tls_port, hello=hello),
+            usual="default",
+            target=hop.host,
+            harmless=task.harmless_name,
+        )
     return log.steps
-
-
-async def _still_answers(task: Task, net: Net, log: StepLog, address: str) -> bool:
-    """Whether the default hello with the harmless name is answered."""
-    offer = tls_offer(net, log, address, UrlHop(task.url).tls_port)
-    steps = await offer(task.harmless_name or "", Role.HARMLESS, 1)
-    return any(isinstance(s, Tls) and s.answered for s in steps)
 
 
 def needs_confirmation(_: Task, steps: Steps) -> bool:

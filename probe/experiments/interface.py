@@ -7,8 +7,9 @@ it is tested with a fake that is a dict, and everything that is hard about socke
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
+
+from msgspec import Struct, field
 
 from probe.experiments.operations import (
     DnsQuery,
@@ -26,8 +27,7 @@ from probe.reference_data import Resolver
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A reference site: an anchor, or a target that was found to work in this run.
 
     Attributes:
@@ -41,11 +41,10 @@ class Reference:
 
 
 def nothing() -> None:
-    """Nobody is told."""
+    """Do nothing, where no listener is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One target for one experiment.
 
     Attributes:
@@ -238,8 +237,7 @@ Confirm = Callable[[Task, Net, Steps], Awaitable[Steps]]
 RunFact = Literal["anchors", "bulk_servers", "collectors", "daily_quota", "own_server"]
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
+class FollowUp(Struct, frozen=True):
     """When an experiment is run on slow pages that another experiment fetched.
 
     Attributes:
@@ -251,8 +249,7 @@ class FollowUp:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """What an experiment gets of a run of one profile.
 
     Attributes:
@@ -271,8 +268,7 @@ class Share:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+class Experiment(Struct, frozen=True):
     """One way to measure a target, and what the runner has to do for it.
 
     Attributes:

@@ -4,12 +4,16 @@ A failure of the target's name means something only where the harmless name was 
 after it: the address may be down, or punished for an earlier offer.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
+from probe.analysis import request_forms
 from probe.experiments.interface import Net, Reference
 from probe.experiments.operations import ClientHello, TlsHandshake
 from probe.experiments.step_log import StepLog
 from probe.model import Http, Role, Steps, Tls
+
+F = TypeVar("F", bound=str)
 
 # Sends one name, records the steps with this role and `try`, and returns them.
 Offer = Callable[[str, Role, int], Awaitable[Steps]]
@@ -52,6 +56,34 @@ async def interleave(
         closing = tries[-1] if last is None else last
         answered = _is_answered(await offer(harmless, Role.HARMLESS, closing)) and answered
     return answered
+
+
+async def offer_in_forms(
+    forms: Iterable[F],
+    offer_in: Callable[[F], Offer],
+    *,
+    usual: F,
+    target: str,
+    harmless: str | None,
+    try_: int = 1,
+) -> None:
+    """Offer the target's name between harmless ones in each form, while the address answers.
+
+    Where a harmless name is not answered in a form, it is offered in the usual form once more. If
+    that is not answered either, the steps end: the address is blocked for a while, or dead.
+    """
+    for form in forms:
+        answered = await interleave(offer_in(form), target, harmless, (try_,))
+        if not answered and not await _still_answers(offer_in(usual), harmless, try_):
+            return
+
+
+async def _still_answers(offer: Offer, harmless: str | None, try_: int) -> bool:
+    """Whether anything but silence or a break answers the harmless name; an alert is an answer."""
+    return harmless is not None and any(
+        (isinstance(s, Tls) and s.answered) or (isinstance(s, Http) and request_forms.answered(s))
+        for s in await offer(harmless, Role.HARMLESS, try_)
+    )
 
 
 async def offer_elsewhere(

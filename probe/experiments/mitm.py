@@ -14,7 +14,7 @@ Source: the 2019 system answered at any address whose server had a trusted certi
 alone (Raman et al., "Investigating Large Scale HTTPS Interception in Kazakhstan", IMC 2020).
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from probe.analysis.web_suspicion import control_addresses
 from probe.compare import host_of, is_address
@@ -30,8 +30,7 @@ _COLLECTORS = 2
 _PURPOSE = "mitm-candidate"
 
 
-@dataclass(frozen=True, slots=True)
-class TlsEndpoint:
+class TlsEndpoint(Struct, frozen=True):
     """Where to offer a name.
 
     Attributes:

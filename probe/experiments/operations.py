@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from probe.cookies import CookieJar
 from probe.reference_data import Resolver
 
@@ -178,8 +180,7 @@ class TransferRequest:
     dialogue: TransferDialogue | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AppMessage:
+class AppMessage(Struct, frozen=True):
     """The first message of an application protocol, and how its answer is recognised.
 
     Attributes:

@@ -5,14 +5,14 @@ Values are never repeated in an error: some of them are keys.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.compare import is_address
 from probe.urls import TargetError, ascii_host
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One key of `[options.NAME]`.
 
     Attributes:

@@ -5,9 +5,11 @@ each, called `bridge 1`, `peer 2` …: no address, no port, no name, no certific
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from probe.analysis.service_attempts import attempts
 from probe.compare import is_address
@@ -28,8 +30,7 @@ PREFACE = (53, 211, 127)
 ServerTransport = Literal["udp", "tcp", "tls"]
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """The endpoint of a configured server."""
 
     host: str

@@ -7,6 +7,7 @@ answers the harmless name no longer, the steps end: it is blocked for a while, o
 forms show never accuses; `web` judges the site.
 """
 
+from collections.abc import Sequence
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -14,10 +15,10 @@ from probe.analysis import request_forms
 from probe.compare import is_address
 from probe.experiments.browse import UrlHop, measure_reference, resolve
 from probe.experiments.interface import Experiment, Net, Task
-from probe.experiments.interleave import Offer, interleave
+from probe.experiments.interleave import Offer, offer_in_forms
 from probe.experiments.operations import HttpRequest, RequestForm
 from probe.experiments.step_log import StepLog
-from probe.model import Http, Role, Steps
+from probe.model import Role, Steps
 
 FORMS: tuple[RequestForm, ...] = get_args(RequestForm)
 
@@ -29,12 +30,11 @@ async def measure(task: Task, net: Net) -> Steps:
     if is_address(hop.host) or not task.harmless:
         return log.steps
     resolved = await resolve(task, net, log, hop, try_=1)
-    for address in [a for a in resolved if net.safe(a)][:1]:
-        for form in FORMS:
-            if form != "root" or urlsplit(hop.url).path not in {"", "/"}:
-                around = await _offer_between(task, net, log, address, form)
-                if not around and not await _still_answers(task, net, log, address):
-                    break
+    has_path = urlsplit(hop.url).path not in {"", "/"}
+    forms: list[RequestForm] = [form for form in FORMS if form != "root" or has_path]
+    address = next((a for a in resolved if net.safe(a)), None)
+    if address is not None:
+        await _offer_in(forms, task, net, log, address=address, try_=1)
     return log.steps
 
 
@@ -50,28 +50,23 @@ async def confirm(task: Task, net: Net, seen: Steps) -> Steps:
     again: list[RequestForm] = [one for one in reversed(FORMS) if one in wanted]
     address = request_forms.offers(seen, request_forms.DEFAULT)[0].address
     await measure_reference(net, log, task.reference)
-    for form in again:
-        around = await _offer_between(task, net, log, address, form, try_=2)
-        if not around and not await _still_answers(task, net, log, address):
-            break
+    await _offer_in(again, task, net, log, address=address, try_=2)
     await measure_reference(net, log, task.reference)
     return log.steps
 
 
-async def _offer_between(
-    task: Task, net: Net, log: StepLog, address: str, form: RequestForm, *, try_: int = 1
-) -> bool:
-    """The target's name between harmless ones; whether all harmless ones were answered."""
-    offer = _offer_at(task, net, log, address, form)
-    return await interleave(offer, UrlHop(task.url).host, task.harmless_name, (try_,))
-
-
-async def _still_answers(task: Task, net: Net, log: StepLog, address: str) -> bool:
-    """Whether a browser's request with the harmless name is answered."""
-    steps = await _offer_at(task, net, log, address, "default")(
-        task.harmless_name or "", Role.HARMLESS, 1
+async def _offer_in(
+    forms: Sequence[RequestForm], task: Task, net: Net, log: StepLog, *, address: str, try_: int
+) -> None:
+    """The target's name between harmless ones in each form."""
+    await offer_in_forms(
+        forms,
+        lambda form: _offer_at(task, net, log, address, form),
+        usual="default",
+        target=UrlHop(task.url).host,
+        harmless=task.harmless_name,
+        try_=try_,
     )
-    return any(isinstance(s, Http) and request_forms.answered(s) for s in steps)
 
 
 def _offer_at(task: Task, net: Net, log: StepLog, address: str, form: RequestForm) -> Offer:

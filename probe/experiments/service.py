@@ -7,8 +7,9 @@ before and after, between reference measurements.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from probe.analysis.service_attempts import attempts
 from probe.experiments.browse import measure_reference
@@ -26,8 +27,7 @@ QUICK_HOSTS = 4
 Messages = Mapping[str, AppMessage]
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceEndpoint:
+class ServiceEndpoint(Struct, frozen=True):
     """A name or an address, a port, and what can be measured there."""
 
     part: str
@@ -42,8 +42,7 @@ class ServiceEndpoint:
         return self.named and self.how in {"tls", "own_tls"}
 
 
-@dataclass(frozen=True, slots=True)
-class Probing:
+class Probing(Struct, frozen=True):
     """Where the steps go, and how endpoints are tried: `harmless` is None where none is offered."""
 
     net: Net

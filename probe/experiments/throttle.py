@@ -12,7 +12,7 @@ limits begin after seconds, or after hundreds of kilobytes. This costs more byte
 it while most of the day's quota is left, and targets that drew suspicion while any of it is.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from probe.analysis.neutral_rate import vouched_for
 from probe.analysis.paired_test import (

@@ -1,9 +1,9 @@
 """What the throughput experiments share: servers, tiers, the quota, one transfer at a time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Protocol, cast
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from probe.api_types import BulkReply
@@ -35,8 +35,7 @@ ROLES: Mapping[Arm, Role] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TransferTier:
+class TransferTier(Struct, frozen=True):
     """How much one transfer may cost; it can show limits up to about 8/3 of `size` bit/s.
 
     For `hold` seconds next to nothing is read, so that a limit that begins later shows as well.
@@ -68,8 +67,7 @@ class TransferQuota(Protocol):
         """Note what a transfer really cost."""
 
 
-@dataclass(slots=True)
-class ServerHealth:
+class ServerHealth(Struct):
     """Which bulk servers were reached in this run: a dead one must not cost every target."""
 
     _misses: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -88,8 +86,7 @@ class ServerHealth:
         self._misses[address, port] = 0 if reached else before + 1
 
 
-@dataclass(frozen=True, slots=True)
-class TransferServer:
+class TransferServer(Struct, frozen=True):
     """The far end of a transfer, and what is requested there; `path` None: an object by size."""
 
     address: str
@@ -98,8 +95,7 @@ class TransferServer:
     pin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransferPlan:
+class TransferPlan(Struct, frozen=True):
     """One transfer to make."""
 
     arm: Arm

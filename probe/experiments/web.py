@@ -29,10 +29,10 @@ from probe.experiments.browse import (
     resolve,
 )
 from probe.experiments.doubtful_address import fetch_plain_page
-from probe.experiments.interface import Experiment, Net, Share, Task
+from probe.experiments.interface import Experiment, Net, Reference, Share, Task
 from probe.experiments.interleave import Offer, offer_elsewhere, tls_offer
 from probe.experiments.name_follow_ups import query_further
-from probe.experiments.operations import HttpRequest
+from probe.experiments.operations import DnsQuery, HttpRequest
 from probe.experiments.place_of_silence import find_place
 from probe.experiments.silence import compare_frozen, send_small
 from probe.experiments.step_log import StepLog
@@ -43,6 +43,7 @@ PATIENCE = 12.0
 # The pause before an address is tried again that stopped answering after an offer, seconds. With
 # the silence before it, it outlasts a block of 20 s; longer ones would hold up a run of one site.
 PUNISHED = 14.0
+_SPARE = 2
 
 
 async def measure(task: Task, net: Net) -> Steps:
@@ -169,6 +170,8 @@ async def _fetch_after_harmless(
     offer = _offer_at(net, log, hop, address, hop.port)
     if not view.refuses_connections(address):
         offered = await _offer_until_reached(task, net, log, hop, address)
+        if _view(task, log, hop).is_silent_alone(address):
+            return await _fetch_beside_elsewhere(task, net, log, hop, fetch())
         if not _is_silent(offered):
             return await fetch()
         again = 2  # a packet may have been lost
@@ -178,16 +181,33 @@ async def _fetch_after_harmless(
     return steps
 
 
-async def _fetch_again(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> Steps:
-    """Fetch once more; from a server that hangs with patience, and in small packets meanwhile."""
-    if not _view(task, log, hop).hangs(address):
-        return await fetch_from(net, log, hop, address, try_=2)
-    patient = fetch_from(net, log, hop, address, try_=2, limit=PATIENCE)
-    asks: list[Awaitable[Steps | bool]] = [
-        patient,
-        send_small(task, net, log, hop, address, least=1),
+async def _fetch_beside_elsewhere(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, fetch: Awaitable[Steps]
+) -> Steps:
+    """Fetch, and offer the name to an unrelated server meanwhile: both are probably silent."""
+    asks: list[Awaitable[Steps | None]] = [
+        fetch,
+        _offer_at_unrelated(task, net, log, hop, task.references),
     ]
     steps, _ = await net.together(asks)
+    return steps or ()
+
+
+async def _fetch_again(task: Task, net: Net, log: StepLog, hop: UrlHop, address: str) -> Steps:
+    """Fetch once more; from a server that hangs with patience, and what tells why meanwhile.
+
+    That is the request in small packets, and at an unrelated server.
+    """
+    view = _view(task, log, hop)
+    if not view.hangs(address):
+        return await fetch_from(net, log, hop, address, try_=2)
+    asks: list[Awaitable[Steps | bool | None]] = [
+        fetch_from(net, log, hop, address, try_=2, limit=PATIENCE),
+        send_small(task, net, log, hop, address, least=1),
+    ]
+    if view.fails_within_tls():
+        asks.append(_request_at_unrelated(task, net, log, hop))
+    steps, *_ = await net.together(asks)
     return steps if isinstance(steps, tuple) else ()
 
 
@@ -228,6 +248,16 @@ def _offer_at(net: Net, log: StepLog, hop: UrlHop, address: str, port: int) -> O
 
     async def offer(name: str, role: Role, try_: int) -> Steps:
         steps = await net.http(HttpRequest(hop.url, address, host=name))
+        return log.chain(steps, role=role, hop=hop.number, try_=try_)
+
+    return offer
+
+
+def _request_within_tls(net: Net, log: StepLog, hop: UrlHop, address: str) -> Offer:
+    """Offers a name in a handshake, and asks for its front page within TLS."""
+
+    async def offer(name: str, role: Role, try_: int) -> Steps:
+        steps = await net.http(HttpRequest(f"https://{hop.host}/", address, host=name, sni=name))
         return log.chain(steps, role=role, hop=hop.number, try_=try_)
 
     return offer
@@ -293,12 +323,54 @@ async def _wait_longer(task: Task, net: Net, log: StepLog, hop: UrlHop, address:
 
 
 async def _offer_elsewhere(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
-    """Offer the name to an unrelated server, where it alone failed or was answered strangely."""
-    harmless = task.harmless_name
-    if harmless is None or not _view(task, log, hop).differs_for_this_name():
+    """Offer the name to an unrelated server, where it alone failed or was answered strangely.
+
+    Also where the address answers nothing since: the site's own filter may have banned this client.
+    And where it shakes hands and answers no request: the server may hang, or what is on the way
+    stops a connection some packets after the name.
+    """
+    view = _view(task, log, hop)
+    if view.was_offered_elsewhere():
         return
-    elsewhere = partial(_offer_at, net, log, hop, port=443)
-    await offer_elsewhere(task.references, elsewhere, hop.host, harmless)
+    if view.differs_for_this_name():
+        await _offer_at_unrelated(task, net, log, hop, task.references)
+    elif view.fails_within_tls():
+        await _request_at_unrelated(task, net, log, hop)
+    elif task.harmless and view.stopped_answering():
+        spare = await _spare_servers(task, net, log, hop)
+        if spare:
+            await _offer_at_unrelated(task, net, log, hop, spare)
+            await measure_reference(net, log, task.reference)
+
+
+async def _offer_at_unrelated(
+    task: Task, net: Net, log: StepLog, hop: UrlHop, servers: Sequence[Reference]
+) -> None:
+    """Offer the name to an unrelated server, between harmless ones."""
+    if task.harmless_name is not None:
+        elsewhere = partial(_offer_at, net, log, hop, port=443)
+        await offer_elsewhere(servers, elsewhere, hop.host, task.harmless_name)
+
+
+async def _request_at_unrelated(task: Task, net: Net, log: StepLog, hop: UrlHop) -> None:
+    """Ask an unrelated server for the name's front page within TLS, between harmless ones."""
+    if task.harmless_name is not None:
+        request_at = partial(_request_within_tls, net, log, hop)
+        await offer_elsewhere(task.references, request_at, hop.host, task.harmless_name)
+
+
+async def _spare_servers(task: Task, net: Net, log: StepLog, hop: UrlHop) -> list[Reference]:
+    """The own servers of two harmless names.
+
+    A middlebox that blocks an address after the name would take a reference site from the run.
+    """
+    at = task.seed % len(task.harmless)
+    names = (*task.harmless[at:], *task.harmless[:at])[:_SPARE]
+    answers = await net.together([net.dns(DnsQuery(one, net.resolvers[0])) for one in names])
+    for answer in answers:
+        log.add(answer, role=Role.HARMLESS, hop=hop.number)
+    found = [(answer.name, one) for answer in answers for one in answer.addresses[:1]]
+    return [Reference(f"https://{name}/", one) for name, one in reversed(found) if net.safe(one)]
 
 
 EXPERIMENT = Experiment(

@@ -12,7 +12,8 @@ Source: the WireGuard paper, section 5.4 (see `probe/wireguard.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe import wireguard
 from probe.analysis.service_attempts import THROWAWAY
@@ -25,8 +26,7 @@ _KEYS = frozenset({"endpoint", "public_key", "private_key"})
 _FRESH_BYTES = 36
 
 
-@dataclass(frozen=True, slots=True)
-class WireguardPeer:
+class WireguardPeer(Struct, frozen=True):
     """One server, its public key, and our private key if the server knows one."""
 
     server: Server

@@ -5,9 +5,6 @@ products that re-sign, and sites that turn a country away. An archived measureme
 So the explanation stays open, unless what was recorded excludes it.
 """
 
-import re
-from itertools import pairwise
-
 from probe.analysis.dns_answers import forged_too
 from probe.analysis.evidence import Evidence
 from probe.compare import is_bogon
@@ -16,23 +13,6 @@ from probe.model import Dns, Http, Tls
 from probe.rule import Match
 from probe.rules.archive import is_archived, networks
 from probe.rules.http_pages import authoritys_notice
-
-# Makers of products that re-sign TLS on a computer, in an office or a school. Names of two words
-# are written as one.
-_PRODUCTS = frozenset(
-    {
-        *("antivirus", "parental"),
-        *("adguard", "avast", "avg", "avira", "barracuda", "bitdefender", "bluecoat", "bullguard"),
-        *("checkpoint", "cisco", "clearos", "cloudflare", "contentkeeper", "cyberoam", "deledao"),
-        *("drweb", "emsisoft", "endian", "eset", "fiddler", "forcepoint", "fortigate", "fortinet"),
-        *("goguardian", "iboss", "kaspersky", "lightspeed", "linewize", "mcafee", "menlosecurity"),
-        *("mimecast", "mitmproxy", "netnanny", "netskope", "netspark", "norton", "opnsense"),
-        *("paloalto", "pfsense", "portswigger", "qustodio", "securly", "skyhigh", "smoothwall"),
-        *("sonicwall", "sophos", "squid", "symantec", "trendmicro", "umbrella", "untangle"),
-        *("watchguard", "websense", "zscaler"),
-    }
-)
-_WORD = re.compile(r"[a-z0-9]+")
 
 
 def resolver_may_be_the_users(e: Evidence, match: Match) -> str | None:
@@ -99,24 +79,6 @@ def sites_own_notice(e: Evidence, match: Match) -> str | None:
                 " user or a company chose, may show it."
             )
     return None
-
-
-def a_products_own(e: Evidence, match: Match) -> str | None:
-    """An archived certificate is signed by no product for computers, offices and schools."""
-    for step in match.on_target(e) if is_archived(e) else ():
-        trust = step.trust if isinstance(step, Tls) else None
-        if trust is not None and not trust.valid and _names_a_product(trust.issuer):
-            return (
-                "The certificate is signed by a product for computers, offices and schools, which"
-                " may re-sign some sites alone."
-            )
-    return None
-
-
-def _names_a_product(issuer: str) -> bool:
-    words = _WORD.findall(issuer.lower())
-    joined = {one + other for one, other in pairwise(words)}
-    return not _PRODUCTS.isdisjoint({*words, *joined})
 
 
 def silent_over_ipv6(e: Evidence, match: Match) -> str | None:

@@ -4,6 +4,9 @@ An organisation may give one of its hosts a certificate of its own authority, an
 may have another one than the rest. An interceptor shows the name its certificate at any server.
 """
 
+import re
+from itertools import pairwise
+
 from probe.analysis.evidence import Evidence
 from probe.compare import same_issuer
 from probe.model import Role, Tls
@@ -16,6 +19,24 @@ _MAY_BE_ITS_OWN = frozenset(
         "tls.control_sees_another_certificate",
     }
 )
+
+
+# Makers of products that re-sign TLS on a computer, in an office or a school. Names of two words
+# are written as one.
+_PRODUCTS = frozenset(
+    {
+        *("antivirus", "parental"),
+        *("adguard", "avast", "avg", "avira", "barracuda", "bitdefender", "bluecoat", "bullguard"),
+        *("checkpoint", "cisco", "clearos", "cloudflare", "contentkeeper", "cyberoam", "deledao"),
+        *("drweb", "emsisoft", "endian", "eset", "fiddler", "forcepoint", "fortigate", "fortinet"),
+        *("goguardian", "iboss", "kaspersky", "lightspeed", "linewize", "mcafee", "menlosecurity"),
+        *("mimecast", "mitmproxy", "netnanny", "netskope", "netspark", "norton", "opnsense"),
+        *("paloalto", "pfsense", "portswigger", "qustodio", "securly", "skyhigh", "smoothwall"),
+        *("sonicwall", "sophos", "squid", "symantec", "trendmicro", "umbrella", "untangle"),
+        *("watchguard", "websense", "zscaler"),
+    }
+)
+_WORD = re.compile(r"[a-z0-9]+")
 
 
 def references_are_resigned(e: Evidence, match: Match) -> str | None:
@@ -56,3 +77,21 @@ def _control_got_another(e: Evidence, mine: Tls) -> bool:
     other = {s.address for s in there if not same_issuer(s.trust, mine.trust)}
     here = {s.address for s in e.handshakes(mine.hop) if same_issuer(s.trust, mine.trust)}
     return bool(other & here)
+
+
+def a_products_own(e: Evidence, match: Match) -> str | None:
+    """The certificate is signed by no product for computers, offices and schools."""
+    for step in match.on_target(e):
+        trust = step.trust if isinstance(step, Tls) else None
+        if trust is not None and not trust.valid and _names_a_product(trust.issuer):
+            return (
+                "The certificate is signed by a product for computers, offices and schools, which"
+                " may re-sign some sites alone."
+            )
+    return None
+
+
+def _names_a_product(issuer: str) -> bool:
+    words = _WORD.findall(issuer.lower())
+    joined = {one + other for one, other in pairwise(words)}
+    return not _PRODUCTS.isdisjoint({*words, *joined})

@@ -6,7 +6,8 @@ offered the same name has no reason to do so, and what is on the way to it does 
 """
 
 from probe.analysis.evidence import Evidence
-from probe.model import Http, Step, Tls
+from probe.compare import is_unanswered
+from probe.model import Http, Step, Tcp, Tls
 from probe.rule import Match
 from probe.rules import http, tls
 
@@ -17,20 +18,31 @@ def turns_away_this_client(e: Evidence, match: Match) -> str | None:
 
 
 def _answered_elsewhere(e: Evidence, step: Step) -> bool:
-    """The name failed here and not at an unrelated server; an https request has passed it."""
+    """The name failed here, and not at an unrelated server."""
     if isinstance(step, Tls) and step.failure in tls.MECHANISMS:
         answers = tls.at_unrelated_server(e, step)[0] is False
         return answers and not tls.stopped_on_the_way(e, step)
-    if isinstance(step, Http) and step.url.startswith("http:") and _is_unanswered(step):
+    if isinstance(step, Http) and step.failure in http.MECHANISMS and is_unanswered(step):
         return http.at_unrelated_server(e, step)[0] is False
     return False
 
 
-def _is_unanswered(page: Http) -> bool:
-    nothing = page.status is None and not page.received_bytes
-    return nothing and page.failure in http.MECHANISMS
+def bans_this_client(e: Evidence, match: Match) -> str | None:
+    """Where the address answers nothing since, an unrelated server fails for the name as well."""
+    for step in match.on_target(e):
+        if not isinstance(step, Tls) or step.failure not in tls.MECHANISMS:
+            continue
+        known = tls.at_unrelated_server(e, step)[0] or tls.stopped_on_the_way(e, step)
+        if not known and any(isinstance(s, Tcp) for s in tls.punished_since(e, step)):
+            return BANNED
+    return None
 
 
+# The reason where the address stopped answering.
+BANNED = (
+    "The address answers nothing since this name was offered to it: the site's own filter may have"
+    " banned this client for a while."
+)
 # The reason where the failure belongs to one address.
 ALONE = (
     "An unrelated server, offered the same name, answers it: the site's own server may turn away"

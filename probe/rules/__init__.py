@@ -4,9 +4,10 @@ A module's `EXPERIMENTS` names the experiments whose records its rules read. One
 records of fewer: `@rule(..., experiments=...)`. A new module needs no registration.
 """
 
-from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
+
+from msgspec.structs import replace
 
 from probe.rule import Rule, rules_of
 

@@ -14,6 +14,7 @@ from probe.compare import (
     host_of,
     is_broken_redirect,
     is_stock,
+    is_unanswered,
     same_failure,
     same_site,
     similar_pages,
@@ -84,6 +85,33 @@ def fails_for_this_host(e: Evidence) -> Finding | None:
     return None
 
 
+@rule(
+    "http.fails_within_tls",
+    Tier.ACCUSED,
+    Outcome.BLOCKED,
+    excludes={
+        InnocentExplanation.LINE: "an unrelated server answers a harmless host before and after",
+        InnocentExplanation.SERVER: "an unrelated server fails for the host as well",
+        InnocentExplanation.MEANS: "the harmless request has the same form",
+        InnocentExplanation.CHANCE: "at least two attempts and one elsewhere, which fail alike",
+    },
+)
+def fails_within_tls(e: Evidence) -> Finding | None:
+    """TLS proves the site, requests within it fail, and so they do at an unrelated server.
+
+    A middlebox that stops a connection some packets after the ClientHello does this (TSPU's
+    "SNI-II": Xue et al., "TSPU: Russia's Decentralized Censorship System", IMC 2022).
+    """
+    for last, attempts in failing_pages(e):
+        if len(attempts) > 1 and all(p.proven and is_unanswered(p) for p in attempts):
+            there, steps = at_unrelated_server(e, last)
+            if there:
+                control = any(p.failure is None for p in e.control_pages(e.end))
+                confidence = 0.96 if control else 0.94
+                return Finding((*attempts, *steps), confidence, mechanisms=_mechanism(last))
+    return None
+
+
 def _not_the_server(
     e: Evidence, last: Http, attempts: list[Http]
 ) -> tuple[float, tuple[Http, ...]] | None:
@@ -121,7 +149,10 @@ def at_unrelated_server(e: Evidence, mine: Http) -> tuple[bool | None, tuple[Htt
 
 
 def _same_operator(e: Evidence, other: Http) -> bool:
-    """The supposedly unrelated server shows a harmless host the page that the target's shows."""
+    """The supposedly unrelated server answers a harmless host as the target's does."""
+    above = e.handshake_before(other)
+    if above is not None:
+        return e.same_operator(above)
     return _shares_a_page(e, other.hop, other.url, other.address)
 
 
@@ -205,6 +236,8 @@ def fails_here_only(e: Evidence) -> Finding | None:
     for last, attempts in failing_pages(e):
         if cut_short(attempts[-1]):
             continue  # slow, or frozen: not for this rule
+        if last.proven and is_unanswered(last):
+            continue  # its own server may hang, or turn this client away: `fails_within_tls`
         if shown_in_part(last) and any(map(_ended_early, e.control_pages(e.end))):
             continue  # the server ends it early for the control as well
         if last.proven and last.status is not None and last.failure is Failure.EOF:

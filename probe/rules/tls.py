@@ -123,11 +123,27 @@ def at_unrelated_server(e: Evidence, mine: Tls) -> tuple[bool | None, tuple[Tls,
         here = [s for s in e.harmless(Tls) if s.address == step.address and s.failure is None]
         before, after = [s for s in here if s.at < step.at], [s for s in here if s.at > step.at]
         failed = same_failure(step.failure, mine.failure)
-        if before and after and failed and not e.same_operator(step):
-            return True, (before[-1], step, after[0])
+        if before and failed and (after or _is_punished(e, step)) and not e.same_operator(step):
+            return True, (before[-1], step, *after[:1])
         if before and step.answered:
             return False, (step,)
     return None, ()
+
+
+def _is_punished(e: Evidence, step: Tls) -> bool:
+    """Its address answers nothing since, and a reference site does: the line did not go away."""
+    references = [s for s in e.all(Tls, role=Role.REFERENCE) if s.at > step.at and s.answered]
+    return bool(references and punished_since(e, step))
+
+
+def punished_since(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
+    """What failed at this address after a name was offered, if nothing was answered there since."""
+    later: list[Tcp | Tls] = []
+    for role in (Role.TARGET, Role.HARMLESS):
+        later += [*e.all(Tcp, role=role), *e.all(Tls, role=role)]
+    here = [s for s in later if s.address == trigger.address and s.at > trigger.at]
+    answered = any(isinstance(s, Tls) and _really_answered(s) for s in here)
+    return () if answered else tuple(s for s in here if s.failure is not None)
 
 
 def answered_around(e: Evidence, attempts: list[Tls]) -> tuple[Tls, ...]:
@@ -172,10 +188,12 @@ def fails_here_only(e: Evidence) -> Finding | None:
         there = [s for s in e.control(Tls) if s.sni == last.sni and s.address == last.address]
         if any(same_failure(s.failure, last.failure) for s in there):
             continue
-        # Harmless names fail too: the server may have gone down after the control measurement.
+        # Harmless names fail too: the server may have gone down after the control measurement, or
+        # have banned this client, where it fails in another way since.
         here = [s for s in e.harmless(Tls) if s.address == last.address]
-        down = bool(here) and all(same_failure(s.failure, last.failure) for s in here)
-        if down and not e.control_after:
+        alike = all(same_failure(s.failure, last.failure) for s in here)
+        down = bool(here) and not any(s.answered for s in here)
+        if down and not (alike and e.control_after):
             continue
         if last.address in reached and e.alive_around(last):
             confidence = 0.9 * e.control_weight
@@ -188,34 +206,34 @@ def fails_here_only(e: Evidence) -> Finding | None:
     Tier.ACCUSED,
     Outcome.BLOCKED,
     excludes={
-        InnocentExplanation.LINE: "the address answered a harmless name before",
-        InnocentExplanation.SERVER: "the address went silent only after this name was offered",
+        InnocentExplanation.LINE: "a harmless name was answered before",
+        InnocentExplanation.SERVER: "an unrelated server fails for it, or packets stop on the way",
         InnocentExplanation.MEANS: "the harmless hello has the same form and size",
         InnocentExplanation.CHANCE: "every later attempt fails",
     },
 )
 def address_blocked_after_trigger(e: Evidence) -> Finding | None:
-    """The address answers a harmless name, and answers nothing after this name was offered."""
+    """The address answers nothing after this name was offered, and a harmless name was answered."""
     own = [s for s in e.handshakes(e.end) if s.port == e.port(e.end)]
     if any(s.failure is None for s in own):
         return None
     for trigger in own:
-        around = _silenced(e, trigger)
-        if around and trigger.failure in MECHANISMS:
-            confidence = 0.92 if _control_shook(e) else 0.8
-            return Finding((*own, *around), confidence, mechanisms=_mechanism(trigger))
+        after = punished_since(e, trigger)
+        if not after or trigger.failure not in MECHANISMS:
+            continue
+        there, elsewhere = at_unrelated_server(e, trigger)
+        before = _answered_before(e, trigger)
+        if before or there:
+            confidence = 0.97 if _control_shook(e) else 0.94
+            shown = (*own, *before, *after, *elsewhere)
+            return Finding(shown, confidence, mechanisms=_mechanism(trigger))
     return None
 
 
-def _silenced(e: Evidence, trigger: Tls) -> tuple[Base, ...]:
-    """Answered harmless handshakes before this one and failed ones after it, if none worked."""
-    here = [s for s in e.harmless(Tls) if s.address == trigger.address]
-    before = [s for s in here if s.at < trigger.at and _really_answered(s)]
-    later: list[Tcp | Tls] = [*e.harmless(Tcp), *e.harmless(Tls)]
-    dead = [s for s in later if s.address == trigger.address and s.at > trigger.at]
-    after = [s for s in dead if s.failure is not None]
-    answered = [s for s in here if s.at > trigger.at and _really_answered(s)]
-    return (*before[-1:], *after) if before and after and not answered else ()
+def _answered_before(e: Evidence, trigger: Tls) -> tuple[Tls, ...]:
+    """The last harmless handshake that its address answered before this one."""
+    here = [s for s in e.harmless(Tls) if s.address == trigger.address and s.at < trigger.at]
+    return tuple([s for s in here if _really_answered(s)][-1:])
 
 
 @rule("tls.broken_everywhere", Tier.CLEARED, Outcome.DOWN)

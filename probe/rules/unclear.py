@@ -5,8 +5,9 @@ from probe.analysis.evidence import Evidence
 from probe.analysis.once import once
 from probe.analysis.pace import drags_here, kbit, pace
 from probe.analysis.packet_size import answered_when_small
+from probe.analysis.silence_place import limited
 from probe.analysis.slowness import came_whole, cut_short
-from probe.model import Dns, Http, Outcome, Role, Step, Tcp, Tls
+from probe.model import Dns, Http, Outcome, Ping, Role, Step, Tcp, Tls
 from probe.rule import WEB, Finding, Tier, rule
 from probe.rules.archive import is_archived
 from probe.rules.tcp import works_over_https
@@ -18,7 +19,8 @@ _OPERATIONS = {Dns: "The DNS query", Tcp: "The connection", Tls: "TLS", Http: "T
 @once
 def _failed(e: Evidence) -> list[Step]:
     """The failing steps among those that a browser here would take."""
-    own = [s for s in failing(e.steps) if s.role is Role.TARGET]
+    nearer = limited(e.steps)  # such packets are meant to end before the site
+    own = [s for s in failing(e.steps) if s.role is Role.TARGET and s.id not in nearer]
     return [s for s in own if not _is_side_step(e, s)]
 
 
@@ -30,7 +32,7 @@ def _is_side_step(e: Evidence, step: Step) -> bool:
         case Tcp() | Tls() | Http():
             return step.port != e.port(step.hop)
         case _:
-            return False
+            return isinstance(step, Ping)
 
 
 def _last_failure(e: Evidence) -> str:

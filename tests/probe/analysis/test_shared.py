@@ -1,10 +1,12 @@
 """Outcomes that nearly all hosts of a run share around one moment."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from msgspec.structs import replace
 
+from probe.analysis import shared as shared_module
 from probe.analysis.facts import Facts
 from probe.failure import Failure
 from probe.model import Record, Role, SharedOutcome, Step
@@ -163,3 +165,36 @@ def test_sites_in_other_networks_are_not_beside_it() -> None:
 
 def test_one_hosters_sites_are_one_witness_about_the_line() -> None:
     assert shared([at_one_hoster(n, REFUSED) for n in range(1, 8)]) == ()
+
+
+def counted(calls: Counter[str], name: str, function: Callable[..., object]) -> object:
+    def counting(*args: object, **kwargs: object) -> object:
+        found = function(*args, **kwargs)
+        if not isinstance(found, Iterator):
+            calls[name] += 1
+            return found
+
+        def each() -> Iterator[object]:
+            for one in found:
+                calls[name] += 1
+                yield one
+
+        return each()
+
+    return counting
+
+
+def test_what_a_blocked_site_shares_is_found_without_looking_at_the_whole_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blocked = [at_one_hoster(n, *SILENT) for n in range(1, 100)]
+    working = [site(n, tcp(), tls(trust=VALID)) for n in range(1, 250)]
+    facts = Facts((), (), [*blocked, *working])
+    calls: Counter[str] = Counter()
+    for name in ("network_of", "merge"):
+        monkeypatch.setattr(shared_module, name, counted(calls, name, getattr(shared_module, name)))
+    for one in blocked:
+        assert not facts.of(one).shared
+    # Each attempt's network once, and a few more for each record: not 99 times 348.
+    assert calls["network_of"] < 1500
+    assert calls["merge"] < 100 * 150

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from probe.analysis.shutdown import Mode, Reach, Tally, classify, reach, seen_twice
 from probe.failure import Failure

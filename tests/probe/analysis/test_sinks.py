@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from probe.analysis.sinks import MOST, sinks
+from probe.analysis.sinks import MOST, Sinks
 from probe.model import Record, Role
 from tests.build import SINK, VALID, dns, doh, record, tls
 
@@ -10,6 +10,13 @@ from tests.build import SINK, VALID, dns, doh, record, tls
 def led(name: str, truth: str, *, given: str = SINK) -> Record:
     """A name for which the system's resolver gives one address, and another resolver the true."""
     return record(dns(given, name=name), doh(truth, name=name), url=f"https://{name}/")
+
+
+def sinks(records: list[Record]) -> tuple[str, ...]:
+    found = Sinks()
+    for one in records:
+        found.add(one.steps)
+    return found.found()
 
 
 def test_an_address_for_two_unrelated_names() -> None:

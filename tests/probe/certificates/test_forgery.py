@@ -1,6 +1,5 @@
 """Comparisons of a forged leaf with the true one."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -9,7 +8,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, strategies as st
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.certificates.forgery import (
     LeafFacts,
@@ -71,13 +70,13 @@ def test_a_step_s_summary_of_a_leaf_is_enough_to_compare() -> None:
 def test_an_incomplete_or_invalid_summary_is_not_compared() -> None:
     whole = trust_of(TRUE)
     for spoiled in (
-        change(whole, serial="xy"),
-        change(whole, serial=""),
-        change(whole, not_before="2019-06-01T08:30:12"),
-        change(whole, not_after=None),
-        change(whole, logged=None),
-        change(whole, extensions=None),
-        change(whole, leaf_key=""),
+        replace(whole, serial="xy"),
+        replace(whole, serial=""),
+        replace(whole, not_before="2019-06-01T08:30:12"),
+        replace(whole, not_after=None),
+        replace(whole, logged=None),
+        replace(whole, extensions=None),
+        replace(whole, leaf_key=""),
     ):
         assert trust_facts(spoiled) is None
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 import pytest
+from msgspec.structs import replace
 
 from probe import codec
 from probe.experiments.connectivity import EXPERIMENT

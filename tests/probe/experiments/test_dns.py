@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import dns
 from probe.experiments.interface import Resolver, Task
@@ -45,7 +45,7 @@ ENCRYPTED = Resolver("8.8.8.8", "8.8.8.8", 443, "doh", "dns.google")
 TASK = Task(URL, seed=0, harmless=(HARMLESS,))
 (UNUSED,) = unused_addresses()
 (WHOAMI,) = whoami_names()
-WRONG = change(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
+WRONG = replace(VALID, valid=False, reason=TrustReason.HOSTNAME, named=False)
 
 Answer = tuple[str, ...] | Failure
 
@@ -75,8 +75,8 @@ class Ways(FakeNet):
         step = await super().dns(query)
         ttl = self.hops.get((resolver.label, name), 57)
         ip_ttl = ttl if resolver.transport == "udp" else None
-        replies = tuple(change(reply, ip_ttl=ip_ttl) for reply in step.replies)
-        return change(step, replies=replies)
+        replies = tuple(replace(reply, ip_ttl=ip_ttl) for reply in step.replies)
+        return replace(step, replies=replies)
 
 
 def measured(net: Ways, task: Task = TASK) -> Steps:
@@ -89,7 +89,7 @@ def measured(net: Ways, task: Task = TASK) -> Steps:
 
 def verdict(steps: Steps) -> Verdict:
     line = Line(alive_before=True, alive_after=True)
-    return judge(change(record(url=URL, experiment="dns", line=line), steps=steps))
+    return judge(replace(record(url=URL, experiment="dns", line=line), steps=steps))
 
 
 def reasons(found: Verdict) -> dict[str, str]:

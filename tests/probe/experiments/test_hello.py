@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import hello
 from probe.experiments.interface import Task
@@ -31,7 +31,7 @@ class Shapes(FakeNet):
         if tls is None or failure is None:
             return tcp, tls
         got = 7 if failure is Failure.SSL_HANDSHAKE else 0
-        return tcp, change(tls, failure=failure, bytes_in=got, trust=None)
+        return tcp, replace(tls, failure=failure, bytes_in=got, trust=None)
 
 
 def measured(fate: Fate) -> Steps:
@@ -49,7 +49,7 @@ def measured(fate: Fate) -> Steps:
 
 
 def verdict(steps: Steps) -> Verdict:
-    return judge(change(record(url=URL, experiment="hello"), steps=steps))
+    return judge(replace(record(url=URL, experiment="hello"), steps=steps))
 
 
 def reasons(found: Verdict) -> dict[str, str]:

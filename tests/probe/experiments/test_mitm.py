@@ -1,9 +1,8 @@
 """Where `mitm` offers the name, and what follows from the answers."""
 
 import asyncio
-from dataclasses import replace
 
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import mitm
 from probe.experiments.interface import Reference, Task
@@ -35,8 +34,8 @@ def run(handshakes: dict[tuple[str, str | None], Failure | Trust], task: Task = 
 
 
 def judged(steps: Steps) -> Record:
-    made = change(record(url=URL, experiment="mitm", line=Line()), steps=steps)
-    return change(made, verdict=judge(made))
+    made = replace(record(url=URL, experiment="mitm", line=Line()), steps=steps)
+    return replace(made, verdict=judge(made))
 
 
 def outcome(steps: Steps) -> Outcome:
@@ -94,8 +93,8 @@ def test_a_known_key_anywhere_is_interception() -> None:
 
 
 def test_the_name_alone_triggers_an_interceptor_at_an_unrelated_server() -> None:
-    wrong = change(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
-    theirs = change(wrong, issuer_key="root", leaf_key="theirs")
+    wrong = replace(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
+    theirs = replace(wrong, issuer_key="root", leaf_key="theirs")
     seen: dict[tuple[str, str | None], Failure | Trust] = {
         (OTHER, HOST): FORGED,
         (OTHER, HARMLESS): theirs,
@@ -109,7 +108,7 @@ def test_a_servers_own_default_certificate_is_no_interception() -> None:
 
 
 def test_the_same_server_proving_itself_to_another_name_is_proof() -> None:
-    wrong = change(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
-    own = change(wrong, subject=f"CN={HOST}")
+    wrong = replace(FORGED, reason=TrustReason.HOSTNAME, anchored=True, named=False)
+    own = replace(wrong, subject=f"CN={HOST}")
     steps = run({(GOOD, HOST): FORGED, (GOOD, HARMLESS): own})
     assert outcome(steps) is Outcome.INTERCEPTED

@@ -1,9 +1,8 @@
 """OpenVPN's first packet, and what follows from an answer to it."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from probe import codec
 from probe.analysis.service_attempts import attempts

@@ -5,7 +5,6 @@ import random
 import struct
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace as with_fields
 from pathlib import Path
 from time import monotonic
 
@@ -121,7 +120,7 @@ def test_answers_of_any_records(
 def kept(steps: Steps, experiment: str) -> Steps:
     """The steps, after all that happens to a record afterwards."""
     made = replace(build.record(url=f"https://{NAME}/"), steps=steps, experiment=experiment)
-    made = scrubbed(fit(made))
+    made = fit(scrubbed(made))
     return codec.decode(codec.encode(replace(made, verdict=judge(made)))).steps
 
 
@@ -154,7 +153,7 @@ def test_an_encrypted_resolver(lab: SessionSettings, tmp_path: Path, seed: int, 
         port = stack.enter_context(tcp_server(site.serve))
         plain = stack.enter_context(udp_server(site.resolve))
         doh = Resolver("127.0.0.1", "127.0.0.1", secure, "doh", "dns.example")
-        used = with_fields(lab, resolver=("127.0.0.1", plain), public=(doh,))
+        used = replace(lab, resolver=("127.0.0.1", plain), public=(doh,))
         task = Task(f"http://{NAME}:{port}/", seed=1, harmless=("www.harmless.example",))
         steps = both(web.EXPERIMENT, task, used)
     asked = [s for s in steps if isinstance(s, Dns) and s.transport == "doh"]

@@ -1,9 +1,9 @@
 """What `quic` sends where, and what follows from it."""
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, replace as with_fields
 
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import quic
 from probe.experiments.interface import Reference, Task
@@ -31,7 +31,7 @@ class QuicFake(FakeNet):
         step = await super().dns(query)
         if query.type != "HTTPS":
             return step
-        return change(step, failure=None, replies=(Reply(at=0.01, rcode=0, alpn=self.records),))
+        return replace(step, failure=None, replies=(Reply(at=0.01, rcode=0, alpn=self.records),))
 
     async def quic(self, handshake: QuicHandshake) -> Quic:
         address, port, sni = handshake.address, handshake.port, handshake.sni
@@ -39,8 +39,8 @@ class QuicFake(FakeNet):
         failure = self.quics.get((address, sni), self.quics.get((address, None)))
         step = Quic(address=address, port=port, sni=sni, at=at, failure=failure, bytes_out=1200)
         if failure is None:
-            return change(step, bytes_in=3000, datagrams_in=3, trust=VALID)
-        return change(step, icmp=111 if failure is Failure.REFUSED else None)
+            return replace(step, bytes_in=3000, datagrams_in=3, trust=VALID)
+        return replace(step, icmp=111 if failure is Failure.REFUSED else None)
 
 
 def net(quics: dict[tuple[str, str | None], Failure] | None = None, **more: object) -> QuicFake:
@@ -50,7 +50,7 @@ def net(quics: dict[tuple[str, str | None], Failure] | None = None, **more: obje
     }
     pages: dict[tuple[str, str, str], dict[str, object] | Failure] = {(GOOD, URL, HOST): OFFERS}
     made = QuicFake(names=names, pages=pages, quics=quics or {})
-    return replace(made, **more)  # type: ignore[arg-type]
+    return with_fields(made, **more)  # type: ignore[arg-type]
 
 
 def measured(fake: QuicFake, task: Task = TASK) -> Steps:
@@ -65,7 +65,7 @@ def measured(fake: QuicFake, task: Task = TASK) -> Steps:
 
 def verdict(steps: Steps, *controls: Control) -> Verdict:
     made = record(url=URL, experiment="quic", controls=controls, line=Line())
-    return judge(change(made, steps=steps))
+    return judge(replace(made, steps=steps))
 
 
 def test_a_site_that_offers_nothing_is_sent_nothing() -> None:
@@ -116,7 +116,7 @@ def test_an_address_is_blocked_only_where_a_control_was_answered() -> None:
     steps = measured(net({(GOOD, None): Failure.TIMEOUT}))
     shook = Quic(address=GOOD, port=443, sni=HOST, bytes_in=3000, trust=VALID)
     assert verdict(steps, control(shook)).outcome is Outcome.BLOCKED
-    alike = change(shook, failure=Failure.TIMEOUT, bytes_in=0, trust=None)
+    alike = replace(shook, failure=Failure.TIMEOUT, bytes_in=0, trust=None)
     assert verdict(steps, control(alike)).outcome is Outcome.DOWN
 
 

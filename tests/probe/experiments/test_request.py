@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import request
 from probe.experiments.interface import Task
@@ -35,9 +35,9 @@ class Forms(FakeNet):
         if not isinstance(last, Http):
             return steps
         failure = self.fate(last.host, request.form)
-        last = change(last, form=request.form)
+        last = replace(last, form=request.form)
         if failure is not None:
-            last = change(last, failure=failure, status=None, bytes_in=0, received_bytes=0)
+            last = replace(last, failure=failure, status=None, bytes_in=0, received_bytes=0)
         return (*steps[:-1], last)
 
 
@@ -53,7 +53,7 @@ def measured(fate: Fate, task: Task = TASK) -> tuple[Steps, list[HttpRequest]]:
 
 
 def verdict(steps: Steps) -> Verdict:
-    return judge(change(record(url=URL, experiment="request"), steps=steps))
+    return judge(replace(record(url=URL, experiment="request"), steps=steps))
 
 
 def test_each_form_is_sent_between_harmless_ones() -> None:

@@ -1,9 +1,8 @@
 """What `sni` offers, and what follows from it."""
 
 import asyncio
-from dataclasses import replace
 
-from msgspec.structs import replace as change
+from msgspec.structs import replace
 
 from probe.experiments import sni
 from probe.experiments.interface import Reference, Task
@@ -29,14 +28,14 @@ def test_the_names_take_turns_and_the_harmless_one_is_first_and_last() -> None:
 
 def test_silence_for_the_name_alone_is_blocked_without_any_control() -> None:
     steps = run(FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT}))
-    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    verdict = judge(replace(record(url=URL, experiment="sni"), steps=steps))
     assert verdict.outcome is Outcome.BLOCKED
     assert verdict.mechanisms == (Mechanism.TLS_TIMEOUT,)
 
 
 def test_a_name_that_is_answered_is_ok() -> None:
     steps = run(FakeNet(names=NAMES))
-    assert judge(change(record(url=URL, experiment="sni"), steps=steps)).outcome is Outcome.OK
+    assert judge(replace(record(url=URL, experiment="sni"), steps=steps)).outcome is Outcome.OK
 
 
 def test_a_server_that_answers_no_name_proves_nothing() -> None:
@@ -45,7 +44,7 @@ def test_a_server_that_answers_no_name_proves_nothing() -> None:
         (GOOD, HARMLESS): Failure.TIMEOUT,
     }
     steps = run(FakeNet(names=NAMES, handshakes=dict(dead)))
-    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    verdict = judge(replace(record(url=URL, experiment="sni"), steps=steps))
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
@@ -64,7 +63,7 @@ def test_other_hellos_are_tried_only_when_the_name_failed() -> None:
 
 
 # Another key than at the target's address: another operator.
-ANOTHERS = change(VALID, leaf_key="another's")
+ANOTHERS = replace(VALID, leaf_key="another's")
 
 
 def offered_elsewhere(net: FakeNet) -> Steps:
@@ -82,7 +81,7 @@ def test_a_name_that_its_own_server_resets_is_offered_to_an_unrelated_one() -> N
         (HOST, Role.NEUTRAL),
         (HARMLESS, Role.HARMLESS),
     ]
-    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    verdict = judge(replace(record(url=URL, experiment="sni"), steps=steps))
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
@@ -92,7 +91,7 @@ def test_a_name_that_an_unrelated_server_never_gets_is_blocked() -> None:
         (OTHER, HOST): Failure.RESET,
     }
     steps = offered_elsewhere(FakeNet(names=NAMES, handshakes=reset))
-    verdict = judge(change(record(url=URL, experiment="sni"), steps=steps))
+    verdict = judge(replace(record(url=URL, experiment="sni"), steps=steps))
     assert (verdict.outcome, verdict.confidence) == (Outcome.BLOCKED, 0.95)
 
 

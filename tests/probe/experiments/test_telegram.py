@@ -1,9 +1,9 @@
 """Telegram's endpoints and first message, and what all services share."""
 
 import struct
-from dataclasses import replace
 
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from probe.analysis.service_attempts import attempts, by_part
 from probe.experiments import telegram

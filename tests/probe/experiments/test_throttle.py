@@ -1,13 +1,13 @@
 """The throttle experiment over a fake net: which transfers it makes, and what follows from them."""
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
 from hypothesis import given, strategies as st
+from msgspec.structs import replace
 
 from probe import codec
 from probe.api_types import BulkReply
@@ -483,7 +483,7 @@ def test_the_quota_counts_bytes_on_the_wire() -> None:
 def late_task(*, spent: int = 0, suspected: bool = False, **options: object) -> Task:
     quota = DailyQuota(QuotaUsage(day="2026-11-21", spent=spent))
     chosen = task(bulk=(BULK,), budget=quota, **options)
-    return dataclasses.replace(chosen, suspected=suspected)
+    return replace(chosen, suspected=suspected)
 
 
 class LateNet(FakeNet):

@@ -1,9 +1,9 @@
 """The authorities, and bridges, whose addresses are never recorded."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from probe import codec
 from probe.analysis.service_attempts import attempts, by_part

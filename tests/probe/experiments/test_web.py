@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from msgspec.structs import replace as structs
+from msgspec.structs import replace
 
 from probe.experiments import web
 from probe.experiments.interface import Reference, Task
@@ -132,7 +131,7 @@ def test_a_redirect_off_the_site_is_confirmed_where_it_left() -> None:
 
 def hanging(net: FakeNet) -> Steps:
     """The first look at a server that acknowledged the request and never answered."""
-    return tuple(structs(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
+    return tuple(replace(s, acknowledged=True) if isinstance(s, Http) else s for s in first(net))
 
 
 def test_a_silent_server_that_acknowledged_gets_one_long_fetch() -> None:
@@ -225,7 +224,7 @@ def test_silence_for_every_name_gets_one_long_fetch() -> None:
 
 def test_a_long_fetch_is_followed_by_the_harmless_name_that_was_answered() -> None:
     net = FakeNet(names=NAMES, handshakes={(GOOD, HOST): Failure.TIMEOUT})
-    seen = tuple(structs(s, acknowledged=True) if isinstance(s, Tls) else s for s in first(net))
+    seen = tuple(replace(s, acknowledged=True) if isinstance(s, Tls) else s for s in first(net))
     steps = asyncio.run(web.confirm(TASK, net, seen))
     there = [s for s in steps if isinstance(s, Tls) and s.address == GOOD]
     assert [s.sni for s in there] == [HOST, HARMLESS, HOST, HARMLESS, HOST, HARMLESS]
@@ -252,11 +251,72 @@ def test_a_name_that_alone_fails_is_offered_to_an_unrelated_server_too() -> None
     assert [s.role for s in there if s.sni == HOST] == [Role.NEUTRAL]
 
 
+def offers(net: FakeNet, seen: Steps) -> list[tuple[str, str]]:
+    """Which names were offered where in the second look, in order, but reference sites."""
+    begun = len(seen)
+    steps = asyncio.run(web.confirm(TASK, net, seen))[begun:]
+    shaken = [s for s in steps if isinstance(s, Tls) and s.role is not Role.REFERENCE]
+    return [(s.address, s.sni or "") for s in shaken]
+
+
+SPARE = "151.101.1.69"
+SILENT: dict[tuple[str, str | None], Failure | Trust] = {(GOOD, HOST): Failure.TIMEOUT}
+
+
+def silent(net: FakeNet, *, acknowledged: bool = False) -> Steps:
+    """A first look whose ClientHello was dropped, or acknowledged and not answered."""
+    return tuple(
+        replace(s, acknowledged=acknowledged) if isinstance(s, Tls) else s for s in first(net)
+    )
+
+
+def test_a_name_that_meets_silence_is_offered_elsewhere_while_it_is_fetched_again() -> None:
+    net = FakeNet(names=NAMES, handshakes=SILENT)
+    own = [(GOOD, HARMLESS), (GOOD, HOST)]
+    elsewhere = [(OTHER, HARMLESS), (OTHER, HOST), (OTHER, HARMLESS)]
+    assert offers(net, silent(net)) == [*own, *elsewhere, (GOOD, HARMLESS)]
+
+
+def test_where_a_server_may_be_slow_it_is_offered_elsewhere_after_the_long_look() -> None:
+    net = FakeNet(names=NAMES, handshakes=SILENT)
+    found = offers(net, silent(net, acknowledged=True))
+    assert found[-3:] == [(OTHER, HARMLESS), (OTHER, HOST), (OTHER, HARMLESS)]
+    assert found[:-3] == [(GOOD, HARMLESS), (GOOD, HOST)] * 2 + [(GOOD, HARMLESS)]
+
+
+def test_no_unrelated_server_is_used_where_an_address_is_silent_after_an_offer() -> None:
+    net = FakeNet(names=NAMES, handshakes={**SILENT, (GOOD, HARMLESS): Failure.TIMEOUT})
+    assert all(address == GOOD for address, _ in offers(net, silent(net)))
+
+
 def test_a_host_that_alone_fails_is_asked_for_at_an_unrelated_server_too() -> None:
     net = FakeNet(names=NAMES, pages={(GOOD, PLAIN, HOST): Failure.RESET})
     steps = both(net, replace(TASK, url=PLAIN))
     there = [s for s in steps if isinstance(s, Http) and s.role is Role.NEUTRAL]
     assert [(s.address, s.host) for s in there] == [(OTHER, HOST)]
+
+
+def test_requests_that_fail_within_tls_are_made_at_an_unrelated_server_too() -> None:
+    net = FakeNet(names=NAMES, pages={(GOOD, URL, HOST): Failure.TIMEOUT})
+    there = [s for s in both(net) if isinstance(s, Http) and s.address == OTHER]
+    assert [(s.host, s.role) for s in there if s.role is not Role.REFERENCE] == [
+        (HARMLESS, Role.HARMLESS),
+        (HOST, Role.NEUTRAL),
+        (HARMLESS, Role.HARMLESS),
+    ]
+    shaken = [s for s in both(net) if isinstance(s, Tls) and s.role is Role.NEUTRAL]
+    assert [(s.address, s.sni) for s in shaken] == [(OTHER, HOST)]
+
+
+def test_a_name_after_which_an_address_is_dead_is_offered_to_a_server_the_run_does_not_need() -> (
+    None
+):
+    net = FakeNet(
+        names={**NAMES, ("system", HARMLESS): (SPARE,)},
+        handshakes={**SILENT, (GOOD, HARMLESS): Failure.TIMEOUT},
+    )
+    elsewhere = [(SPARE, HARMLESS), (SPARE, HOST), (SPARE, HARMLESS)]
+    assert [one for one in offers(net, silent(net)) if one[0] != GOOD] == elsewhere
 
 
 def test_an_unrelated_server_that_rejects_harmless_names_is_passed_over() -> None:
@@ -340,7 +400,7 @@ def test_no_unrelated_server_is_used_where_an_address_is_blocked_after_an_offer(
 def test_addresses_of_a_later_answer_are_measured_too() -> None:
     net = FakeNet(names={("system", HOST): (SINK,)}, dead={SINK})
     two = (Reply(at=0.01, rcode=0, answers=(SINK,)), Reply(at=0.02, rcode=0, answers=(GOOD,)))
-    seen = tuple(s if not isinstance(s, Dns) else structs(s, replies=two) for s in first(net))
+    seen = tuple(s if not isinstance(s, Dns) else replace(s, replies=two) for s in first(net))
     steps = asyncio.run(web.confirm(TASK, net, seen))
     assert any(isinstance(s, Http) and s.address == GOOD for s in steps)
 
@@ -409,7 +469,7 @@ def test_a_plain_port_that_refuses_is_compared_with_https() -> None:
 
     async def tcp(connect: TcpConnect) -> Tcp:
         step = await refused(connect)
-        return structs(step, failure=Failure.REFUSED) if connect.port == 80 else step
+        return replace(step, failure=Failure.REFUSED) if connect.port == 80 else step
 
     net.tcp = tcp  # type: ignore[method-assign]
     steps = both(net, replace(TASK, url=PLAIN))
@@ -429,7 +489,7 @@ def test_a_closed_port_is_tried_by_the_first_look_and_once_with_each_name_by_the
 
     async def tcp(connect: TcpConnect) -> Tcp:
         step = await connects(connect)
-        return structs(step, failure=failure) if connect.port in closed else step
+        return replace(step, failure=failure) if connect.port in closed else step
 
     net.tcp = tcp  # type: ignore[method-assign]
     both(net, replace(TASK, url=url))
@@ -493,7 +553,7 @@ def test_a_page_is_fetched_while_further_replies_are_awaited() -> None:
 
             async def whole() -> Dns:
                 await self.fetched.wait()
-                return structs(step, replies=(*step.replies, later))
+                return replace(step, replies=(*step.replies, later))
 
             return step, whole()
 
@@ -514,7 +574,7 @@ def test_a_silent_query_for_ipv6_holds_up_no_page() -> None:
         async def dns(self, query: DnsQuery) -> Dns:
             if query.type == "AAAA":
                 await self.fetched.wait()
-                return structs(await FakeNet.dns(self, query), failure=Failure.TIMEOUT, replies=())
+                return replace(await FakeNet.dns(self, query), failure=Failure.TIMEOUT, replies=())
             return await super().dns(query)
 
     async def scenario() -> Steps:

@@ -1,7 +1,8 @@
 """WireGuard servers of the user's own: with a key they know, and without."""
 
 from base64 import b64encode
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from probe import codec, wireguard
 from probe.analysis.service_attempts import attempts

@@ -46,3 +46,12 @@ def test_an_unrelated_server_shows_another_or_the_same() -> None:
     seen = (*SEEN, harmless(tls(trust=own)))
     assert verdict_on(record(*seen, elsewhere(tls(trust=VALID)))) == OPEN
     assert verdict_on(record(*seen, elsewhere(tls(trust=FORGED)))).startswith("intercepted")
+
+
+def test_a_certificate_of_an_antivirus_accuses_no_network() -> None:
+    """Such a product re-signs some sites and exempts others."""
+    there = control(dns(GOOD), *fetched(GOOD), age=60.0)
+    for issuer in ("CN=Kaspersky Anti-Virus Personal Root", "O=Menlo Security,CN=x"):
+        forged = (tcp(), tls(trust=replace(FORGED, issuer=issuer)))
+        made = record(dns(GOOD), *forged, *again(*forged), NEIGHBOUR, controls=(there,))
+        assert verdict_on(made) == OPEN

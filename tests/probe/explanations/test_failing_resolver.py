@@ -10,7 +10,7 @@ from probe.reference_data import unused_addresses
 from tests.build import GOOD, HARMLESS, OTHER, control, dns, doh, fetched, record, reference
 from tests.probe.rules.dns_answers import LINE, REFUSED, SERVFAIL, saying
 
-SILENT = dns(failure=Failure.TIMEOUT)
+SILENT = replace(dns(failure=Failure.TIMEOUT), elapsed=5.0)
 WORKS = reference(dns(OTHER, name="works.example"))
 ELSEWHERE = control(dns(GOOD), *fetched(), age=60.0)
 (UNUSED,) = unused_addresses()

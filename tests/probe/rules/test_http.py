@@ -7,14 +7,17 @@ from tests.build import (
     GOOD,
     OTHER,
     PLAIN,
+    VALID,
     again,
     control,
     dns,
+    fetched,
     harmless,
     page,
     record,
     reference,
     tcp,
+    tls,
 )
 from tests.probe.rules.check import holds, verdict_on
 
@@ -51,6 +54,18 @@ def stranger_page(seen: Http, around: Http | None = None) -> tuple[Step, ...]:
     return there, replace(seen, address=OTHER, role=Role.NEUTRAL), there
 
 
+def within_tls(failure: Failure | None, *, shared_key: bool = False) -> tuple[Step, ...]:
+    """A request for the site within TLS at an unrelated server, between two harmless ones."""
+    trust = VALID if shared_key else replace(VALID, valid=False, leaf_key="another")
+    mute = page(address=OTHER, proven=False, host="h", status=404)
+    around = (harmless(tls(OTHER, trust=trust)), harmless(mute))
+    asked = (tls(OTHER, trust=trust), page(address=OTHER, proven=False, failure=failure))
+    return (*around, *(replace(s, role=Role.NEUTRAL) for s in asked), *around)
+
+
+HANGS = (tcp(), tls(), page(failure=Failure.TIMEOUT))
+HUNG = (dns(GOOD), *HANGS, harmless(tls()), *again(*HANGS), harmless(tls()))
+FETCHED = control(dns(GOOD), *fetched())
 NOTICE = page(PLAIN, title="Access is restricted", fuzzy="00000000ffffffff", sha256="notice")
 NOTED = (dns(GOOD), NOTICE, *ANSWERED, *again(NOTICE), *ANSWERED)
 LOST = (tcp(port=80), page(PLAIN, failure=Failure.TIMEOUT))
@@ -135,6 +150,42 @@ TABLE = {
         ),
         True,
         "blocked http.reset 0.94 by http.fails_for_this_host",
+    ),
+    "TLS proves the site and no request is answered": (
+        "http.fails_within_tls",
+        record(*HUNG, controls=(FETCHED,)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
+    "no request is answered within TLS, at an unrelated server neither": (
+        "http.fails_within_tls",
+        record(*HUNG, *within_tls(Failure.TIMEOUT)),
+        True,
+        "blocked http.timeout 0.94 by http.fails_within_tls",
+    ),
+    "no request is answered within TLS, at an unrelated server neither, and for the control": (
+        "http.fails_within_tls",
+        record(*HUNG, *within_tls(Failure.TIMEOUT), controls=(FETCHED,)),
+        True,
+        "blocked http.timeout 0.96 by http.fails_within_tls",
+    ),
+    "no request is answered within TLS, and an unrelated server answers it": (
+        "http.fails_within_tls",
+        record(*HUNG, *within_tls(None), controls=(FETCHED,)),
+        False,
+        "inconclusive 0.4 by unclear.nothing_fits",
+    ),
+    "no request is answered within TLS, at another server of the operator neither": (
+        "http.fails_within_tls",
+        record(*HUNG, *within_tls(Failure.TIMEOUT, shared_key=True)),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "no request is answered within TLS, and it hangs for the control as well": (
+        "http.fails_within_tls",
+        record(*HUNG, *within_tls(None), controls=(control(dns(GOOD), *HANGS),)),
+        False,
+        "down 0.846 by http.broken_everywhere",
     ),
     "the same notice at an unrelated server": (
         "http.same_notice_elsewhere",

@@ -7,6 +7,7 @@ from tests.build import (
     EXPIRED,
     GOOD,
     OTHER,
+    UNRELATED,
     VALID,
     again,
     control,
@@ -50,6 +51,12 @@ def stranger(step: Tls, trust: Trust = WRONG) -> tuple[Step, ...]:
 
 
 CUT = tcp(failure=Failure.RESET)
+# An unrelated server answers nothing after the name was offered to it; a reference site answers.
+PUNISHED_TOO = (
+    *stranger(tls(OTHER, failure=TIMEOUT))[:2],
+    harmless(tcp(OTHER, failure=TIMEOUT)),
+    reference(tls(UNRELATED, sni="r")),
+)
 
 TABLE = {
     "this name": (
@@ -194,11 +201,45 @@ TABLE = {
         False,
         "inconclusive 0.5 by unclear.line_not_shown_to_work",
     ),
-    "the address is punished for the name": (
+    "the address is punished for the name, or the site's filter bans this client": (
         "tls.address_blocked_after_trigger",
-        record(dns(GOOD), *SILENT, *ANSWERED, *again(*SILENT), DEAD),
+        record(dns(GOOD), *ANSWERED, *SILENT, DEAD, *again(*SILENT), DEAD),
         True,
-        "blocked tls.timeout 0.8 by tls.address_blocked_after_trigger",
+        "inconclusive 0.5 by verdict.not_excluded",
+    ),
+    "an unrelated server's address is punished for the name as well": (
+        "tls.address_blocked_after_trigger",
+        record(dns(GOOD), *ANSWERED, *SILENT, DEAD, *again(*SILENT), DEAD, *PUNISHED_TOO),
+        True,
+        "blocked tls.timeout 0.94 by tls.address_blocked_after_trigger",
+    ),
+    "both addresses are punished, and the control shook hands": (
+        "tls.address_blocked_after_trigger",
+        record(
+            dns(GOOD),
+            *(*ANSWERED, *SILENT, DEAD, *again(*SILENT), DEAD),
+            *PUNISHED_TOO,
+            controls=(ELSEWHERE,),
+        ),
+        True,
+        "blocked tls.timeout 0.97 by tls.address_blocked_after_trigger",
+    ),
+    "nothing is answered any more, not even by a reference site": (
+        "tls.address_blocked_after_trigger",
+        record(dns(GOOD), *SILENT, DEAD, *again(*SILENT), DEAD, *PUNISHED_TOO[:-1]),
+        False,
+        "inconclusive 0.5 by unclear.no_control",
+    ),
+    "an unrelated server answers the name, and the site's address nothing": (
+        "tls.address_blocked_after_trigger",
+        record(
+            dns(GOOD),
+            *(*ANSWERED, *SILENT, DEAD, *again(*SILENT), DEAD),
+            *stranger(tls(OTHER, trust=WRONG)),
+            controls=(ELSEWHERE,),
+        ),
+        True,
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "the address was silent before": (
         "tls.address_blocked_after_trigger",
@@ -234,7 +275,7 @@ TABLE = {
             controls=(ELSEWHERE,),
         ),
         True,
-        "blocked tls.reset 0.828 by tls.fails_here_only",
+        "inconclusive 0.5 by verdict.not_excluded",
     ),
     "a reset, and once silent: the reset was lost": (
         "tls.fails_for_this_name",
