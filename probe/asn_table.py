@@ -10,10 +10,11 @@ import gzip
 import re
 import zlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from probe import reference_data
 from probe.i18n import _
@@ -46,8 +47,7 @@ class AsnRange(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """The network that an address belongs to; None: not known."""
 
     asn: int | None = None

@@ -7,8 +7,9 @@ and macOS have their own ways, which are untested. What cannot be known is None.
 import json
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe.system_tools import bus_property, run
 from probe.system_view import never_fatal
@@ -19,8 +20,7 @@ _SUPPLIES = Path("/sys/class/power_supply")
 _TERMUX = "termux-battery-status"
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
+class Power(Struct, frozen=True):
     """The power supply of this machine.
 
     Attributes:

@@ -7,7 +7,6 @@ chooses them. The choice is recorded in the state folder; a configuration or opt
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -146,11 +145,10 @@ def record(state: Path, choice: CategoryChoice) -> None:
     atomic_files.write(state / FILE, msgspec.json.encode(choice, order="sorted") + b"\n")
 
 
-@dataclass(slots=True)
-class LeftOut:
+class LeftOut(msgspec.Struct):
     """Targets that the choice left out, counted by category."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
 
     def add(self, code: str, number: int = 1) -> None:
         """Count targets of a category."""

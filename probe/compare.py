@@ -6,6 +6,7 @@ Nothing here decides which of the two is right.
 import ipaddress
 from collections.abc import Collection
 from functools import lru_cache
+from sys import intern
 from urllib.parse import urlsplit
 
 from probe.failure import Failure
@@ -57,7 +58,8 @@ def registrable(host: str) -> str:
         return host
     labels = host.rstrip(".").lower().split(".")
     country = len(labels[-1]) == 2 and len(labels) > 2
-    return ".".join(labels[-3:] if country and labels[-2] in _SECOND_LEVEL else labels[-2:])
+    parts = labels[-3:] if country and labels[-2] in _SECOND_LEVEL else labels[-2:]
+    return intern(".".join(parts))  # a run keeps it in many places
 
 
 def same_site(one: str, other: str) -> bool:
@@ -73,6 +75,8 @@ def same_brand(one: str, other: str) -> bool:
 @lru_cache(maxsize=_REMEMBERED)
 def is_address(text: str) -> bool:
     """The text is an IP address, not a name."""
+    if ":" not in text and not text[-1:].isdigit():
+        return False  # as most texts are; raising an error takes ten times as long
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -154,6 +158,11 @@ def same_failure(one: Failure | None, other: Failure | None) -> bool:
     if one is None or other is None:
         return False
     return one is other or (one.is_unreachable and other.is_unreachable)
+
+
+def is_unanswered(page: Http) -> bool:
+    """The exchange failed before a byte of an answer came."""
+    return page.failure is not None and page.status is None and not page.received_bytes
 
 
 def similar_pages(one: Http, other: Http) -> bool:

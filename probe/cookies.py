@@ -3,7 +3,7 @@
 Sites set a cookie, redirect, and redirect again for ever to a client that does not return it.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from probe.compare import host_of, is_address, registrable
 
@@ -12,8 +12,7 @@ _LONGEST = 4096
 _HIDDEN = "".join(map(chr, [*range(0x20), 0x7F]))
 
 
-@dataclass(frozen=True, slots=True)
-class Cookie:
+class Cookie(Struct, frozen=True):
     """One cookie; `everywhere` means that subdomains of `domain` get it as well."""
 
     name: str
@@ -24,8 +23,7 @@ class Cookie:
     secure: bool
 
 
-@dataclass(slots=True)
-class CookieJar:
+class CookieJar(Struct):
     """Cookies by name, domain and path (RFC 6265), the oldest first."""
 
     _kept: dict[tuple[str, str, str], Cookie] = field(default_factory=dict)

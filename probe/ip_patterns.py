@@ -56,7 +56,7 @@ _CUT = re.compile(
 )
 _PACKED = re.compile(r"(?:(?<![\w+])[\w+/-]{22}|[\w+/-]{6})==(?!=)", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{10,}={0,2}")
-_HEX_TEXT = re.compile(r"(?:[0-9a-fA-F]{2}){7,}[0-9a-fA-F]?")
+_HEX_TEXT = re.compile(r"[0-9a-fA-F]{14,}")
 _ESCAPE = re.compile(
     r"\\x([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\u\{([0-9a-fA-F]{1,6})\}|\\([0-7]{3})"
 )
@@ -65,8 +65,13 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 _SUSPICIOUS = re.compile(r"\d|[:=]|[A-Fa-f]{8}|[A-Za-z0-9+/_-]{10}")
 _WORDS = re.compile(r"[ -~]{7}")
 _DIGITS = re.compile(r"[0-9]")
+# What `_COLONS`, `_NUMBER` and `_HEX` cannot do without; looking for that takes half as long.
+_TWO_COLONS = re.compile(r":[0-9a-fA-F]*:")
+_LONG_NUMBER = re.compile(r"0[xX]|[0-9]{8}")
+_LONG_HEX = re.compile(r"[0-9a-fA-F]{8}")
+_CUT_ENDS = "0123456789abcdefABCDEF.:"
 _NIBBLE_DOTS, _PAIR_MARKS = 7, 3  # in the shortest match of `_NIBBLES`, and of `_PAIRS`
-_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_OTHER_DIGIT = re.compile(r"[^\D0-9]")
 _TOKENS = (re.compile(r"\w+"), re.compile(r"[0-9]+"), re.compile(r"[0-9a-fA-F]+"))
 _URLSAFE = str.maketrans("-_", "+/")
 
@@ -208,7 +213,7 @@ def _directly(text: str, allowed: Allowed, mark: str) -> str:
     # What a pattern needs is looked for first: most texts lack it.
     if not text.isascii():
         text = _OTHER_DIGIT.sub(lambda found: str(int(found[0])), text)
-    if ":" in text:
+    if _TWO_COLONS.search(text):
         text = _COLONS.sub(unless(lambda m: _keeps_colons(m, allowed)), text)
     if _DIGITS.search(text):
         text = _QUAD.sub(unless(lambda m: _keeps_quad(m, allowed)), text)
@@ -216,12 +221,19 @@ def _directly(text: str, allowed: Allowed, mark: str) -> str:
             text = _HOST.sub(unless(lambda m: allowed.own(m[0])), text)
     if any(text.count(between) >= _PAIR_MARKS for between in ":- "):
         text = _PAIRS.sub(mark, text)
-    if _DIGITS.search(text):
+    if _LONG_NUMBER.search(text):
         text = _NUMBER.sub(unless(lambda m: _keeps_number(m[0], allowed)), text)
-    text = _HEX.sub(unless(lambda m: allowed.own(m[0]) or allowed.number(int(m[0], 16))), text)
+    if _LONG_HEX.search(text):
+        text = _HEX.sub(unless(lambda m: allowed.own(m[0]) or allowed.number(int(m[0], 16))), text)
     if "==" in text:
         text = _PACKED.sub(unless(lambda m: _keeps_packed(m[0], allowed)), text)
-    return _CUT.sub(mark, text) if len(text) >= CUT_LENGTH else text
+    return _without_cut(text, mark) if len(text) >= CUT_LENGTH else text
+
+
+def _without_cut(text: str, mark: str) -> str:
+    """The text without the beginning of an address at its end, which alone is looked at."""
+    found = _CUT.search(text, len(text.rstrip("\n").rstrip(_CUT_ENDS)))
+    return text if found is None else text[: found.start()] + mark + text[found.end() :]
 
 
 def _keeps_quad(found: ReMatch, allowed: Allowed) -> bool:

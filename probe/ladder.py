@@ -8,13 +8,22 @@ and is its reason. `docs/explanations.md` is generated from this module and the 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.analysis.evidence import Evidence
 from probe.analysis.packet_size import answered_when_small
 from probe.analysis.shared import FINE, kind_and_sign
 from probe.analysis.silence_place import is_hidden
-from probe.explanations import archived, certificates, failing_resolver, names, pages, servers
+from probe.explanations import (
+    archived,
+    certificates,
+    failing_resolver,
+    names,
+    pages,
+    servers,
+    unanswered_names,
+)
 from probe.failure import Failure
 from probe.model import Http, Role, SharedOutcome, Tcp, Tls
 from probe.rule import InnocentExplanation, Match
@@ -31,8 +40,7 @@ _CUT = frozenset({Failure.RESET, Failure.ABORTED, Failure.EOF})
 _CHANCE = 0.01
 
 
-@dataclass(frozen=True, slots=True)
-class ExplanationCheck:
+class ExplanationCheck(Struct, frozen=True):
     """One innocent explanation, and how a record excludes it.
 
     Attributes:
@@ -160,9 +168,21 @@ def _fails_for_references_too(e: Evidence, match: Match) -> str | None:
     for role in (Role.REFERENCE, Role.HARMLESS):
         others: list[Tls | Http] = [*e.all(Tls, role=role), *e.all(Http, role=role)]
         for step in others:
-            if (type(step), step.failure) in kinds and step.address not in here:
+            known = (type(step), step.failure) in kinds and step.address not in here
+            if known and not _always_fails(step, others):
                 return "The same failure came for another site: the connection fails now and then."
     return None
+
+
+def _always_fails(step: Tls | Http, others: Sequence[Tls | Http]) -> bool:
+    """This site fails each time, and its server answers another name: that is no chance either."""
+    there = [s for s in others if s.address == step.address and type(s) is type(step)]
+    own = [s for s in there if _offered(s) == _offered(step)]
+    return len(own) > 1 and all(s.failure is not None for s in own)
+
+
+def _offered(step: Tls | Http) -> str | None:
+    return step.sni if isinstance(step, Tls) else step.host
 
 
 def _cut_off_at_random(e: Evidence, match: Match) -> str | None:
@@ -185,9 +205,11 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), names.perhaps_an_outdated_address),
     ExplanationCheck(InnocentExplanation.SERVER, ("dns",), names.signatures_fail),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), failing_resolver.may_be_its_own_fault),
+    ExplanationCheck(InnocentExplanation.CHANCE, ("dns",), unanswered_names.line_was_gone),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls"), _server_stops_it),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp",), _place_is_hidden),
     ExplanationCheck(InnocentExplanation.SERVER, ("tls", "http"), servers.turns_away_this_client),
+    ExplanationCheck(InnocentExplanation.SERVER, ("tls",), servers.bans_this_client),
     ExplanationCheck(InnocentExplanation.SERVER, ("tcp", "tls", "http"), _hosters_outage),
     ExplanationCheck(InnocentExplanation.MEANS, ("tcp", "dns"), _own_means),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls",), _hello_size),
@@ -200,7 +222,7 @@ CHECKS = (
     ExplanationCheck(InnocentExplanation.SERVER, ("tls",), certificates.perhaps_the_servers_own),
     ExplanationCheck(InnocentExplanation.RESOLVER, ("dns",), archived.resolver_may_be_the_users),
     ExplanationCheck(InnocentExplanation.SERVER, ("http",), archived.sites_own_notice),
-    ExplanationCheck(InnocentExplanation.LINE, ("tls",), archived.a_products_own),
+    ExplanationCheck(InnocentExplanation.LINE, ("tls",), certificates.a_products_own),
     ExplanationCheck(InnocentExplanation.MEANS, ("tls", "http"), archived.silent_over_ipv6),
 )
 

@@ -9,7 +9,8 @@ cells.
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe import targets
 from probe.target_rows import COLUMNS, TargetProblem, TargetRow
@@ -18,8 +19,7 @@ from probe.urls import TargetError, parse_target
 _SYNONYMS = {"category": "category_code", "note": "notes"}
 
 
-@dataclass(frozen=True, slots=True)
-class ListTable:
+class ListTable(Struct, frozen=True):
     """A list with its columns.
 
     Attributes:

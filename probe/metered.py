@@ -8,7 +8,8 @@ not metered: a run measures.
 import json
 import re
 import sys
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe import battery
 from probe.config import Settings
@@ -31,8 +32,7 @@ _WINDOWS_COST = (
 _HOTSPOT = re.compile(rb"gateway: 172\.20\.10\.\d+\b")
 
 
-@dataclass(frozen=True, slots=True)
-class LineCost:
+class LineCost(Struct, frozen=True):
     """Whether the line is metered.
 
     Attributes:

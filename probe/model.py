@@ -285,6 +285,7 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
         bytes_out, bytes_in: Bytes of the exchange above TCP.
         peak_gap: The longest gap between two arrivals, seconds.
         arriving: From the first arrival to the last one, less the longest pause, seconds.
+        later_bytes, later_arriving: The same of the later half, if 320 KiB were read; with pauses.
         acknowledged: After a timeout: the peer's TCP acknowledged all sent data.
     """
 
@@ -312,6 +313,8 @@ class Http(Base, frozen=True, kw_only=True, tag_field="op", tag="http"):
     bytes_in: bounds.Size = 0
     peak_gap: bounds.Duration | None = None
     arriving: bounds.Duration | None = None
+    later_bytes: bounds.Size | None = None
+    later_arriving: bounds.Duration | None = None
     acknowledged: bool | None = None
 
 

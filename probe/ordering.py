@@ -7,11 +7,12 @@ and can still be repeated. Jobs on one host are spread over the sweep.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from probe.compare import same_site
 
@@ -36,8 +37,7 @@ _PLAIN = re.compile(r"https?://([a-z0-9.-]+)(?::[0-9]{1,5})?/")
 SERVICE = "service:"
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One target for one experiment."""
 
     experiment: str
@@ -50,8 +50,7 @@ class Job:
         return self.url if self.url.startswith(SERVICE) else host_of(self.url)
 
 
-@dataclass(frozen=True, slots=True)
-class RunLimits:
+class RunLimits(Struct, frozen=True):
     """What a run may cost: seconds of wall time, bytes in both directions together."""
 
     seconds: float

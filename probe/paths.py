@@ -5,8 +5,9 @@ the state folder: it is created with mode 0700.
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe.atomic_files import Lock
 from probe.errors import UserError
@@ -17,8 +18,7 @@ LOCK = "run.lock"
 _UNKNOWN = N_("this user's home folder is not known: set HOME, or QAZPROBE_HOME to a folder")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The two folders; they may not exist yet.
 
     Attributes:

@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
+
+from msgspec import Struct
 
 from probe import atomic_files, consent_record
 from probe.escape import plain
@@ -47,8 +48,7 @@ class ConsentEnded(Exception):  # noqa: N818 - the end of a permission, not a fa
         self.lost = lost
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """What a process may do until `stands` is false; without arguments it always stands.
 
     Attributes:

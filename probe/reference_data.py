@@ -7,11 +7,12 @@ import csv
 import re
 from base64 import b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from probe import data_files
 
@@ -19,8 +20,7 @@ Kind = Literal["interception", "national", "service"]
 How = Literal["tls", "own_tls", "tcp", "mtproto"]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
+class Resolver(Struct, frozen=True):
     """A DNS resolver.
 
     Attributes:
@@ -36,8 +36,7 @@ class Resolver:
     path: str = "/dns-query"
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """A site that works unless the connection or the network fails.
 
     Attributes:
@@ -49,8 +48,7 @@ class Anchor:
     essential: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BlockPage:
+class BlockPage(Struct, frozen=True):
     """A text that identifies a block page.
 
     Attributes:
@@ -69,8 +67,7 @@ class BlockPage:
         return _folded(self.pattern) in _folded(text)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNetwork:
+class KnownNetwork(Struct, frozen=True):
     """One autonomous system.
 
     Attributes:
@@ -83,8 +80,7 @@ class KnownNetwork:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """Certificate authorities of one owner. Some of their keys are known; others may appear."""
 
     id: str
@@ -93,8 +89,7 @@ class Family:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownAuthority:
+class KnownAuthority(Struct, frozen=True):
     """One known certificate of an authority.
 
     Attributes:
@@ -122,8 +117,7 @@ class KnownAuthority:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointGroup:
+class EndpointGroup(Struct, frozen=True):
     """The servers to which a service's app connects for one part of the service.
 
     Attributes:
@@ -141,8 +135,7 @@ class EndpointGroup:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """An order of an authority to block names, as it was published.
 
     Attributes:
@@ -156,8 +149,7 @@ class Order:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RiskNotice:
+class RiskNotice(Struct, frozen=True):
     """Experiments and lists with a risk that the volunteer accepts before the first use.
 
     Attributes:

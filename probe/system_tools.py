@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.escape import plain
 from probe.i18n import _
@@ -24,8 +25,7 @@ _REASON_LENGTH = 200
 _VALUE = re.compile(rb"\b(true|false|\d+(?:\.\d+)?)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class ToolAnswer:
+class ToolAnswer(Struct, frozen=True):
     """What a tool answered.
 
     Attributes:

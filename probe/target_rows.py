@@ -12,8 +12,9 @@ import io
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from probe.i18n import _
 from probe.urls import TargetError, parse_target
@@ -37,8 +38,7 @@ _TOML_COLUMNS = {"category": "category_code", "note": "notes"}
 _CP1251 = re.compile(rb"[\xc0-\xff]{4}")
 
 
-@dataclass(frozen=True, slots=True)
-class TargetProblem:
+class TargetProblem(Struct, frozen=True):
     """An invalid row: file, line and reason."""
 
     file: str
@@ -49,8 +49,7 @@ class TargetProblem:
         return f"{self.file}:{self.line}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetRow:
+class TargetRow(Struct, frozen=True):
     """One row as written, before validation.
 
     Attributes:
@@ -65,8 +64,7 @@ class TargetRow:
     cells: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _CsvShape:
+class _CsvShape(Struct, frozen=True):
     """How a CSV file is written: its separator, its columns, and whether a header names them.
 
     Attributes:

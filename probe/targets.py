@@ -7,9 +7,10 @@ and its hosts are checked.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe import data_files
 from probe.i18n import N_, _
@@ -38,8 +39,7 @@ _CATEGORY = re.compile(r"[A-Z][A-Z0-9_]{1,15}")
 _LIST_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One web address to measure.
 
     Attributes:

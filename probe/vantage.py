@@ -61,6 +61,7 @@ class VantageLookup:
         self._configured = configured_vantage(settings)
         self._state = state
         self._network = host_network.gateway(state)
+        self._remembered: dict[str, SavedVantage] | None = None
         self._began = time.monotonic()
         complete = self._configured.asn is not None and self._configured.country is not None
         self._asking: asyncio.Future[VantageReply | None] | None = (
@@ -75,7 +76,9 @@ class VantageLookup:
         reply = self._reply()
         if reply is not None:
             return self._filled(reply.country, reply.asn, reply.network, "collector")
-        saved = self._saved().get(self._network or "")
+        if self._remembered is None:
+            self._remembered = self._saved()
+        saved = self._remembered.get(self._network or "")
         if saved is not None:
             return self._filled(saved.country, saved.asn, saved.network, "remembered")
         return self._configured

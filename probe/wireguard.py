@@ -9,8 +9,9 @@ import hmac
 import struct
 from base64 import b64decode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
 from hashlib import blake2s
+
+from msgspec import Struct
 
 INITIATION, RESPONSE = 1, 2
 INITIATION_BYTES, RESPONSE_BYTES = 148, 92
@@ -23,8 +24,7 @@ _MAC1_LABEL = b"mac1----"
 _TAI = 2**62 + 10
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeState:
+class HandshakeState(Struct, frozen=True):
     """A handshake in progress: the chaining key and the hash of everything so far."""
 
     chain: bytes

@@ -1,7 +1,9 @@
 """Comparisons of two observations."""
 
+import ipaddress
+
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from msgspec.structs import replace
 
 from probe.compare import (
@@ -48,11 +50,23 @@ def test_hosts_and_names_of_any_text_never_raise(text: str) -> None:
     is_bogon(text)
 
 
+@given(st.text("0123456789abf.:%[]x\u0663", max_size=20))
+@example("1.2.3.4")
+@example("2001:db8::1")
+@example("fe80::1%eth0")
+def test_an_address_is_what_the_standard_library_reads(text: str) -> None:
+    try:
+        expected = bool(ipaddress.ip_address(text))
+    except ValueError:
+        expected = False
+    assert is_address(text) is expected
+
+
 @pytest.mark.parametrize(
     "address",
     ["10.0.0.1", "127.0.0.1", "0.0.0.0", "169.254.1.1", "::1", "::ffff:10.0.0.1", "fe80::1", "x"],
 )
-def test_bogons(address: str) -> None:
+def test_what_is_no_public_address_is_a_bogon(address: str) -> None:
     assert is_bogon(address)
 
 

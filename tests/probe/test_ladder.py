@@ -13,6 +13,7 @@ from tests.build import (
     GOOD,
     OTHER,
     PLAIN,
+    UNRELATED,
     again,
     at_unrelated,
     control,
@@ -229,7 +230,9 @@ def test_a_front_that_shakes_hands_does_not_excuse_the_silence_of_its_pages() ->
     seen = (tcp(), tls(), silent)
     steps = (dns(GOOD), *seen, *again(*seen), harmless(tcp()), harmless(tls()))
     there = control(dns(GOOD), *fetched(), age=60.0)
-    usual = record(*steps, controls=(there,), line=ALIVE)
+    answered = harmless(page(address=UNRELATED, host="h", status=404))
+    elsewhere = (answered, at_unrelated(silent), answered)
+    usual = record(*steps, *elsewhere, controls=(there,), line=ALIVE)
     assert judge(usual).outcome is Outcome.BLOCKED
     one = SharedOutcome(op="https", port=443, sign="generic_timeout_error", hosts=4, of=4)
     line = replace(ALIVE, hoster=(one,))

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from probe import consent_record
 from probe.client import context, endpoint
@@ -89,34 +89,44 @@ def test_a_repeating_run_sends_its_heartbeats_by_the_consent_of_the_moment(
 ) -> None:
     monkeypatch.setattr(heartbeat, "EVERY", 0.0)
     monkeypatch.setattr(heartbeat, "_JITTER", 0.0)
-    sent: list[float] = []
+    asked: list[bool] = []
+    sent: list[ClientContext] = []
+    really_allowed = heartbeat.allowed
 
-    async def send(_context: ClientContext, _log: heartbeat.Log) -> bool:
-        sent.append(time.monotonic())
+    async def send(context: ClientContext, _log: heartbeat.Log) -> bool:
+        sent.append(context)
         return True
 
-    async def one_second() -> None:
-        await asyncio.sleep(1.1)
+    def allowed(settings: Settings, state: Path) -> bool:
+        asked.append(really_allowed(settings, state))
+        return asked[-1]
+
+    async def until_asked(*, answer: bool) -> None:
+        async with asyncio.timeout(60):
+            while answer not in asked:  # noqa: ASYNC110 - a loop tells nothing
+                await asyncio.sleep(0.01)
 
     async def scenario() -> list[int]:
         monkeypatch.setattr(heartbeat, "send_heartbeat", send)
+        monkeypatch.setattr(heartbeat, "allowed", allowed)
         permission = agreed(tmp_path)
         given = consent_record.read(tmp_path)
         assert given is not None
         counts = []
         there = client(tmp_path, "http://127.0.0.1:9", permission, every=900.0)
         async with heartbeat.heartbeats(there, lambda _: None):
-            for allowed in (True, False, True):
+            for wanted in (True, False, True):
                 changed = consent_record.Consent(
                     version=given.version,
                     at=given.at,
                     language="en",
-                    heartbeat=allowed,
+                    heartbeat=wanted,
                     id=given.id,
                 )
                 consent_record.write(tmp_path, changed)
+                asked.clear()
                 sent.clear()
-                await one_second()
+                await until_asked(answer=wanted)
                 counts.append(len(sent))
         return counts
 

