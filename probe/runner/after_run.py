@@ -14,7 +14,7 @@ from probe.runner import changes, notify
 from probe.runner.changes import Change
 from probe.runner.results import Results, ResultsError, summaries
 
-# Everybody may read it: node_exporter runs as a user of its own.
+# Every user of the machine may read it: node_exporter runs as a user of its own.
 _MODE = 0o644
 
 

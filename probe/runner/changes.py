@@ -7,9 +7,10 @@ are never mixed: a site that works elsewhere has not been unblocked.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from probe.escape import plain
 from probe.i18n import N_, _
@@ -33,8 +34,7 @@ _KINDS: Mapping[Kind, str] = {
 _Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What is known about a target: an outcome that is certain, and the mechanisms."""
 
     outcome: Outcome
@@ -50,8 +50,7 @@ class State:
         return f"{word(self.outcome)}{how}"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One change of one target, as one experiment saw it."""
 
     kind: Kind

@@ -21,6 +21,8 @@ from probe.runner.record_builder import Measurement
 MAX_ADDRESSES = 8
 # For a list of at most this many targets, all control measurements are fetched at the start.
 PREFETCH_TARGETS = 100
+# Of so many targets they are fetched at once: decoded, those of a long list fill the memory.
+_TOGETHER = 50
 # For a longer list, those of held targets are fetched at this interval, seconds.
 _FETCH_INTERVAL = 2.0
 
@@ -45,7 +47,11 @@ class ControlCache:
 
     async def fetch(self, inputs: Iterable[str]) -> None:
         """Fetch recent control measurements of these targets."""
-        self._add(await self._source.controls(tuple(filter(None, inputs))))
+        wanted = tuple(filter(None, inputs))
+        for at in range(0, len(wanted), _TOGETHER):
+            self._add(await self._source.controls(wanted[at : at + _TOGETHER]))
+            if not self._source.answered:
+                return
 
     async def follow(self, inputs: Sequence[str], held: Iterable[Job]) -> None:
         """Fetch all, or of a long list those of `held` until cancelled or no collector answers."""

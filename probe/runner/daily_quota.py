@@ -4,8 +4,7 @@ Volunteers remove a probe that uses up their data plan, so bytes are counted as 
 cap is hard. A transfer that exceeds it is not shortened: its record says `budget`.
 """
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.model import Data
@@ -35,8 +34,7 @@ def today(saved: QuotaUsage | None, day: str) -> QuotaUsage:
     return saved
 
 
-@dataclass(slots=True)
-class DailyQuota:
+class DailyQuota(Struct):
     """What a run may still transfer today.
 
     Attributes:

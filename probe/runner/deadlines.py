@@ -7,7 +7,8 @@ measurements.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.ordering import confirm_reserve
 
@@ -19,8 +20,7 @@ _CONFIRM_FACTOR = 1.5
 _MIN_CONFIRM_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
+class Deadlines(Struct, frozen=True):
     """Instants of the monotonic clock.
 
     Attributes:

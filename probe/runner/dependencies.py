@@ -5,8 +5,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from probe.api_types import BulkReply, RecheckTarget
 from probe.experiments.interface import Experiment, Reference, TransferNet
@@ -79,8 +80,7 @@ class RecordStore(Protocol):
         """Store a record (`line` is its encoding); raises `OSError` when the disk refuses it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunDependencies:
+class RunDependencies(Struct, frozen=True):
     """The I/O of one run.
 
     Attributes:

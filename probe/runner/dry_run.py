@@ -25,25 +25,33 @@ def _contacts(settings: Settings, jobs: JobList) -> Iterator[str]:
     yield f"resolver {settings.resolver or _('of this machine')}"
     for resolver in wiring.public_resolvers(settings):
         yield f"resolver {resolver.address} ({resolver.transport})"
-    for url in settings.collector:
-        yield f"collector {url}"
+    yield from _collectors(settings)
+    yield from (f"anchor {anchor.url}" for anchor in wiring.anchors(settings))
+    yield from _targets(settings, jobs)
+    for name in reference_data.harmless_names():
+        yield f"name {name} {_('(only offered, at addresses of targets)')}"
+    yield from (line for line in (jobs.profile_line, jobs.left_out_line) if line is not None)
+    yield from remarks(settings)
+    yield f"limits {_limits(settings)}"
+
+
+def _collectors(settings: Settings) -> Iterator[str]:
+    """Collectors that results are sent to, and who is asked for control measurements."""
+    yield from (f"collector {url}" for url in settings.collector)
     if settings.control not in (None, "none") and settings.role == "probe":
         yield f"control {settings.control}"
     if risk_notice.asks_helper(settings):
         yield f"control {_('(sees the address of this line and each target it is asked about)')}"
-    for anchor in wiring.anchors(settings):
-        yield f"anchor {anchor.url}"
+
+
+def _targets(settings: Settings, jobs: JobList) -> Iterator[str]:
+    """Targets in the order of a run, the endpoints of services, and lists still to be fetched."""
     for job in order(jobs.jobs, settings.seed or 0):
         yield f"target {job.url} ({job.experiment})" if job.url else f"line ({job.experiment})"
         if job.url.startswith(SERVICE):
             yield from _service_endpoints(job.experiment, settings)
     for spec in jobs.unfetched:
         yield f"list {spec} {_('(and every target in it)')}"
-    for name in reference_data.harmless_names():
-        yield f"name {name} {_('(only offered, at addresses of targets)')}"
-    yield from (line for line in (jobs.profile_line, jobs.left_out_line) if line is not None)
-    yield from remarks(settings)
-    yield f"limits {_limits(settings)}"
 
 
 def _limits(settings: Settings) -> str:

@@ -8,8 +8,10 @@ from probe.analysis.pace import (
     Paces,
     drags,
     duration,
+    later_pace,
     pace,
     slow_for_its_size,
+    slow_later,
 )
 from probe.analysis.slowness import pages as pages_of, slowed, usual
 from probe.experiments.interface import Experiment
@@ -95,6 +97,8 @@ def _slow_pace(job: Job, steps: Steps, paces: Paces) -> float | None:
             shares.append(own / (rate or own))
         elif slow_for_its_size(page, of_large, steps):
             shares.append(own / (of_large or own))
+        elif slow_later(page, of_large):
+            shares.append((later_pace(page) or own) / (of_large or own))
         else:
             return None
     return max(shares, default=None)

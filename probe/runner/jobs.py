@@ -5,8 +5,9 @@ row is an error.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe import targets
 from probe.config import FILE, Settings
@@ -26,8 +27,7 @@ DEFAULT_LIST = "kz"
 ARGUMENT = N_("command line")
 
 
-@dataclass(frozen=True, slots=True)
-class JobList:
+class JobList(Struct, frozen=True):
     """What a run is to measure.
 
     Attributes:

@@ -9,8 +9,9 @@ error. The server proves its name, and of what it sends only valid targets count
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe import targets
 from probe.client import endpoint
@@ -30,8 +31,7 @@ _QUICK = 5.0
 _FIRST = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
+class Refreshed(Struct, frozen=True):
     """The result of a refresh; `targets` is None if the kept list was current."""
 
     targets: int | None

@@ -6,12 +6,11 @@ nothing.
 """
 
 import asyncio
-import dataclasses
 import random
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from probe.client.context import ClientContext
 from probe.client.spool_writer import Writer as SpoolWriter
 from probe.config import Settings
 from probe.errors import Exit, UserError, first
-from probe.i18n import _, ngettext
+from probe.i18n import _, ngettext, reason
 from probe.judge import RULESET, judge
 from probe.metered import obstacle
 from probe.model import Record
@@ -159,7 +158,8 @@ async def _round(
     except (asyncio.CancelledError, ConsentEnded):
         if context.permission.stands:
             raise
-        _discard(context, spec, sink, spool_writer)
+        for error in _discard(context, spec, sink, spool_writer):
+            console.warn(_not_removed(error))
         raise ConsentEnded(lost) from None
     facts = result.record.facts
     skipped = sum(unmeasured.counts(facts).values()) if facts is not None else 0
@@ -233,8 +233,19 @@ async def _recorded(
     return result
 
 
-def _discard(context: ClientContext, spec: RunSpec, sink: Sink, spool_writer: SpoolWriter) -> None:
-    """Remove what a round kept: the output file's records, spool, results and journal."""
+def _not_removed(error: OSError) -> str:
+    warning = _("a file of this round could not be removed; delete it yourself: {file} ({reason})")
+    return warning.format(file=error.filename, reason=reason(str(error.strerror)))
+
+
+def _discard(
+    context: ClientContext, spec: RunSpec, sink: Sink, spool_writer: SpoolWriter
+) -> Iterator[OSError]:
+    """Remove what a round kept: the output file's records, spool, results and journal.
+
+    Yields:
+        Why a file stays.
+    """
     removals: tuple[Callable[[], object], ...] = (
         sink.discard,
         spool_writer.discard,
@@ -242,8 +253,10 @@ def _discard(context: ClientContext, spec: RunSpec, sink: Sink, spool_writer: Sp
         Journal(context.state).clear,
     )
     for remove in removals:
-        with suppress(OSError):
+        try:
             remove()
+        except OSError as error:
+            yield error
 
 
 async def _measure(
@@ -256,10 +269,10 @@ async def _measure(
         dependencies.session() as session,
     ):
         resolver_asn = await dependencies.networks.asn_of(session.net(0.0).resolvers[0].address)
-        header = dataclasses.replace(spec.header, resolver_asn=resolver_asn)
+        header = replace(spec.header, resolver_asn=resolver_asn)
         with progress_listener(quiet=console.quiet) as progress:
             run = Run(
-                dataclasses.replace(spec, header=header),
+                replace(spec, header=header),
                 dependencies,
                 session,
                 options=options,

@@ -7,8 +7,10 @@ code raised (kept in a local log, never evidence; the run goes on), or a depende
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from probe import extras, uuid7
 from probe.experiments.interface import Experiment, Reference, Task, nothing
@@ -29,8 +31,7 @@ class NotMeasured(Exception):  # noqa: N818 - a result with a reason, not a faul
     """This target could not be measured; the message is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurer:
+class Measurer(Struct, frozen=True):
     """Measures one target at a time, over one session.
 
     Attributes:

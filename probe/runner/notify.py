@@ -13,7 +13,8 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.config import PREFIX
 from probe.errors import UserError
@@ -44,8 +45,7 @@ _SCRIPT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A program to start: its arguments, more of its environment, its standard input."""
 
     argv: tuple[str, ...]

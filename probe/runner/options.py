@@ -8,7 +8,6 @@ unreachable.
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,8 +39,7 @@ class SavedServer(Data, frozen=True, kw_only=True):
     server: BulkReply
 
 
-@dataclass(slots=True)
-class RunOptions:
+class RunOptions(msgspec.Struct):
     """The options of each experiment of a run.
 
     Attributes:
@@ -55,7 +53,7 @@ class RunOptions:
     state: Path
     quota: DailyQuota
     _servers: tuple[BulkReply, ...] | None = None
-    _health: ServerHealth = field(default_factory=ServerHealth)
+    _health: ServerHealth = msgspec.field(default_factory=ServerHealth)
 
     async def give_transfer_options(self, experiment: Experiment) -> None:
         """Add bulk servers and the quota; collectors are asked for servers once a run.

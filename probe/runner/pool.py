@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.ordering import Job
 
@@ -45,7 +46,7 @@ class Slots:
         self.busy: set[str] = set()
         self._free = asyncio.Semaphore(most)
         self._holders: dict[Job, asyncio.TimerHandle | None] = {}
-        # Who asks for one at a time gets one at a time.
+        # --concurrency 1 means one at a time.
         self._beside, self._most_beside = 0, min(_BESIDE * most, _MOST_BESIDE) if most > 1 else 0
         self._changed = asyncio.Event()
 
@@ -84,13 +85,16 @@ class Slots:
             self._release(job)
             self.change()
 
-    def end(self, job: Job) -> None:
-        """This job has ended."""
+    def end(self, job: Job, *, first: bool = True) -> None:
+        """This job has ended; `first`: it was a first look."""
         if job in self._holders:
             self._release(job)
         else:
             self._beside -= 1
-        self._lengths.append(asyncio.get_running_loop().time() - self._began.pop(job))
+        length = asyncio.get_running_loop().time() - self._began.pop(job)
+        # Second looks take longer by design, and the last first looks are the slow ones.
+        if first and (self.first_waiting() or len(self._lengths) < _ENOUGH):
+            self._lengths.append(length)
         self.busy.discard(job.host)
         self.change()
 
@@ -165,8 +169,7 @@ class Pool:
             slots.end(job)
 
 
-@dataclass(slots=True)
-class _Due:
+class _Due(Struct):
     """When a second look may begin, on the monotonic clock, and how long it may take, seconds."""
 
     moment: float
@@ -244,4 +247,4 @@ class SecondLooks:
             await self._look(job)
         finally:
             self._under_way.discard(job)
-            self._slots.end(job)
+            self._slots.end(job, first=False)

@@ -10,7 +10,6 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
@@ -34,8 +33,7 @@ _CATEGORIES = ("NEWS", "GRP", "COMT", "HUMR", "MMED", "POLR", "ANON")
 _RANKS = (*_PURPOSES, *_CATEGORIES, "")
 
 
-@dataclass(frozen=True, slots=True)
-class ProfilePlan:
+class ProfilePlan(msgspec.Struct, frozen=True):
     """The jobs of a profile, and what each experiment may cost.
 
     Attributes:
@@ -44,7 +42,7 @@ class ProfilePlan:
     """
 
     jobs: tuple[Job, ...]
-    shares: Mapping[str, Share] = field(default_factory=dict)
+    shares: Mapping[str, Share] = msgspec.field(default_factory=dict)
     listed: int = 0
 
 

@@ -5,7 +5,6 @@ a network without interference can it be seen whether an address has a certifica
 """
 
 import asyncio
-import dataclasses
 import random
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -161,4 +160,4 @@ class RecheckWorker:
                 steps = await net.tls(TlsHandshake(address, port, host_of(url), limit=_TIMEOUT))
                 log.chain(steps, role=Role.NEUTRAL)
         elapsed = time.monotonic() - measurement.origin
-        return dataclasses.replace(measurement, steps=log.steps, elapsed=elapsed)
+        return replace(measurement, steps=log.steps, elapsed=elapsed)

@@ -1,11 +1,10 @@
 """From steps to a record that may be written: built, scrubbed, within the size limit."""
 
 import base64
-import dataclasses
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe import codec
@@ -14,7 +13,6 @@ from probe.model import Control, Http, Record, RunFacts, Span, Steps, Vantage
 from probe.ordering import Job
 from probe.packed import Packed
 from probe.runner.dependencies import TargetNet
-from probe.scrub import allowed_addresses, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +20,7 @@ if TYPE_CHECKING:
 VERDICT_ROOM = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Struct, frozen=True):
     """One target as it was measured, before judging.
 
     Attributes:
@@ -63,11 +60,10 @@ class HeldMeasurement:
 
 def replace_steps(measurement: Measurement, steps: Steps) -> Measurement:
     """The same measurement with other steps."""
-    return dataclasses.replace(measurement, steps=steps)
+    return replace(measurement, steps=steps)
 
 
-@dataclass(frozen=True, slots=True)
-class RunHeader:
+class RunHeader(Struct, frozen=True):
     """The fields that all records of a run share."""
 
     run: str
@@ -112,6 +108,8 @@ def build(
 
 def scrubbed(record: Record) -> Record:
     """The record without any address except those that were answered for the target or dialled."""
+    from probe.scrub import allowed_addresses, scrub  # patterns: long to compile
+
     return scrub(record, allowed=allowed_addresses(record.steps))
 
 
@@ -121,7 +119,9 @@ def fit(record: Record, limit: int = codec.LINE_LIMIT - VERDICT_ROOM) -> Record:
     Where it is too long, drop page bodies, then certificates, then steps. The default limit leaves
     room for a verdict.
     """
-    record = _within_bounds(record)
+    if _is_fit(record, limit):
+        return record
+    record = within_bounds(record)
     if len(codec.encode(record)) <= limit:
         return record
     steps = tuple(
@@ -137,16 +137,14 @@ def fit(record: Record, limit: int = codec.LINE_LIMIT - VERDICT_ROOM) -> Record:
     return smaller
 
 
-def _within_bounds(record: Record) -> Record:
-    """Most records are within their bounds, and decoding one is faster than looking at each field.
-
-    Their length is no bound of a field.
-    """
+def _is_fit(record: Record, limit: int) -> bool:
+    """Whether it is within its bounds: most are, and decoding is faster than looking at fields."""
     try:
-        codec.check(codec.encode(record))
+        line = codec.encode(record)
+        codec.check(line)
     except (codec.CodecError, UnicodeError):
-        return within_bounds(record)
-    return record
+        return False
+    return len(line) <= limit
 
 
 def run_record(

@@ -6,7 +6,6 @@ interference rests on one measurement.
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -123,7 +122,7 @@ class RecordRelease:
     async def _build(self, measurement: Measurement) -> Record:
         controls = self._controls.of(measurement.job.url, measurement.started.timestamp())
         steps = await self._dependencies.networks.with_networks(measurement.steps)
-        named = dataclasses.replace(measurement, steps=steps)
+        named = replace(measurement, steps=steps)
         return record_builder.build(
             named, self._header, await self._dependencies.vantage(), controls
         )

@@ -7,8 +7,10 @@ line are derived from these steps in `analysis/facts.py`.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from probe.analysis.evidence import at_home
 from probe.experiments.interface import Net, Reference
@@ -24,8 +26,7 @@ CONCURRENCY = 16
 MAX_FOUND_SITES = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceResult:
+class ReferenceResult(Struct, frozen=True):
     """One reference site and the steps of its check."""
 
     site: Reference
@@ -133,8 +134,7 @@ async def check(
     return tuple(results), log.steps
 
 
-@dataclass(frozen=True, slots=True)
-class _SiteSteps:
+class _SiteSteps(Struct, frozen=True):
     """The steps of one check, not numbered yet.
 
     Attributes:

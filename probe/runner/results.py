@@ -9,7 +9,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -70,14 +69,13 @@ class RecordHeader(msgspec.Struct, frozen=True):
     facts: RunFacts | None = None
 
 
-@dataclass(slots=True)
-class RunSummary:
+class RunSummary(msgspec.Struct):
     """One run in the list of runs."""
 
     run: str
     started_at: str = ""
-    vantage: VantageHeader = field(default_factory=VantageHeader)
-    outcomes: Counter[str] = field(default_factory=Counter)
+    vantage: VantageHeader = msgspec.field(default_factory=VantageHeader)
+    outcomes: Counter[str] = msgspec.field(default_factory=Counter)
     records: int = 0
     lab: bool = False
     ended: str | None = None

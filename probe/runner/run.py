@@ -30,6 +30,7 @@ from probe.runner.measurer import Measurer, NotMeasured
 from probe.runner.options import RunOptions
 from probe.runner.output import RecordWriter
 from probe.runner.pool import LONG, Pool, SecondLooks, Slots
+from probe.runner.preparing import prepare
 from probe.runner.record_builder import HeldMeasurement, Measurement
 from probe.runner.record_release import RecordRelease
 from probe.runner.references import ReferenceChecks, reached, with_foreign
@@ -123,6 +124,7 @@ class Run:
         held = self._release.held
         checking = self._begin(self._check_anchors())
         asking = self._begin(self._controls.follow(tuple(urls), held))
+        self._begin(prepare(lambda: self._session.roots))
         jobs = order(self._spec.jobs, self._spec.seed)
         self._progress.phase("measuring", len(jobs))
         # Pages that are loaded beside an experiment that loads the line would seem slow.

@@ -1,8 +1,9 @@
 """What a run is to measure and may cost, and how it went."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from probe.experiments.interface import Share
 from probe.model import Record
@@ -13,8 +14,7 @@ from probe.runner.record_builder import RunHeader
 RunEnd = Literal["finished", "time", "bytes", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunSpec:
+class RunSpec(Struct, frozen=True):
     """What is to be measured, and what it may cost.
 
     Attributes:
@@ -39,8 +39,7 @@ class RunSpec:
     between_looks: float = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """How a run went.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What each experiment of a profile may still cost in this run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from probe.experiments.interface import Share
 from probe.i18n import N_
@@ -11,8 +12,7 @@ SPENT = N_("its experiment's share of the run was spent")
 OFFLINE = N_("nothing had answered on this connection before")
 
 
-@dataclass(slots=True)
-class ShareLimits:
+class ShareLimits(Struct):
     """Counts seconds and bytes by experiment; without shares nothing is limited."""
 
     shares: Mapping[str, Share] = field(default_factory=dict)

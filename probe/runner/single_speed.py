@@ -1,15 +1,15 @@
 """One test of the line's speed for `qazprobe speed`, from the settings to a finished record.
 
-Nothing of ours runs beside it: it holds the lock that a run holds, asks nobody for this machine's
-vantage point, and makes one connection at a time. The certificate is verified on a connection
-before, and the transfers accept no other key.
+Nothing of ours runs beside it: it holds the lock that a run holds, asks no collector for this
+machine's vantage point, and makes one connection at a time. The certificate is verified on a
+connection before, and the transfers accept no other key.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe import paths, uuid7
@@ -44,8 +44,7 @@ from probe.vantage import VantageLookup
 _DIRECTIONS: tuple[TransferDirection, ...] = ("down", "up")
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedRequest:
+class SpeedRequest(Struct, frozen=True):
     """A server that the user named, and the bytes that each direction may take."""
 
     server: Ndt7Url

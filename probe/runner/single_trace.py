@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe import reference_data, uuid7
@@ -27,8 +27,7 @@ from probe.runner.wiring import session_settings
 from probe.vantage import VantageLookup
 
 
-@dataclass(frozen=True, slots=True)
-class TraceResult:
+class TraceResult(Struct, frozen=True):
     """The record, scrubbed and judged, the owners of the routers, and the packets, if any."""
 
     record: Record

@@ -5,10 +5,11 @@ downloaded list plausibly has, and the volunteer's choice of categories holds fo
 without a category, or with a wrong one, has the category that the bundled lists know for its host.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from probe import categories, targets
 from probe.categories import CategoryChoice, LeftOut
@@ -178,7 +179,6 @@ def _with_purposes(loaded: Loaded) -> Loaded:
         return loaded
     known = _purposes()
     completed = (
-        dataclasses.replace(one, purpose=known[one.url]) if known.get(one.url) else one
-        for one in found
+        replace(one, purpose=known[one.url]) if known.get(one.url) else one for one in found
     )
     return tuple(completed), problems

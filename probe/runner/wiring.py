@@ -7,9 +7,10 @@ import ipaddress
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from msgspec import Struct
 
 from probe import experiments, reference_data
 from probe.api_types import BulkReply, RecheckTarget, VantageReply
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 SPACING = 0.03
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorControls:
+class CollectorControls(Struct, frozen=True):
     """Control measurements from collectors, as a `ControlSource`.
 
     Attributes:
@@ -86,21 +86,21 @@ class NoCollectors:
         """There is nothing to close."""
 
     async def controls(self, inputs: Sequence[str]) -> Controls:
-        """Nobody measured these."""
+        """None: no collector is configured."""
         del inputs
         return {}
 
     async def recheck(self, asks: Sequence[RecheckTarget]) -> Controls:
-        """Nobody measures these."""
+        """None: no control is asked."""
         del asks
         return {}
 
     async def vantage(self) -> VantageReply | None:
-        """Nobody says."""
+        """Unknown: no collector looks the address up."""
         return None
 
     async def bulk(self) -> tuple[BulkReply, ...]:
-        """Nobody has a bulk server."""
+        """None: no collector announces one."""
         return ()
 
 

@@ -47,6 +47,7 @@ from probe.model import (
     Vantage,
     Verdict,
 )
+from probe.net.target_net import await_all
 from probe.ordering import Job, host_of, keyed
 from probe.report.progress import NullProgress
 from probe.runner import record_release
@@ -192,13 +193,7 @@ class FakeTargetNet:
         return None
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        async def awaited(ask: Awaitable[T]) -> T:
-            return await ask
-
-        # As in the real net, exceptions are raised as a group.
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(awaited(ask)) for ask in asks]
-        return [task.result() for task in tasks]
+        return await await_all(asks)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

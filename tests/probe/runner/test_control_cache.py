@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from probe.model import Control, Dns, Reply, Tcp
 from probe.ordering import Job
 from probe.runner.control_cache import PREFETCH_TARGETS, ControlCache, addresses
+from probe.runner.dependencies import Controls
 from probe.runner.record_builder import Measurement
 from tests.probe.fake_run import FakeControls, FakeSession, FakeTargetNet
 
@@ -75,10 +77,12 @@ def test_of_a_long_list_only_held_targets_are_fetched(monkeypatch: pytest.Monkey
 
     async def scenario() -> None:
         following = asyncio.ensure_future(cache.follow([*many, URL], held))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # some intervals
         assert cache.of(URL, time.time()) == ()
         held[Job("web", URL)] = None
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(30):
+            while not cache.of(URL, time.time()):  # noqa: ASYNC110 - it tells of no changes
+                await asyncio.sleep(0.01)
         following.cancel()
 
     asyncio.run(scenario())
@@ -92,6 +96,26 @@ def test_a_short_list_is_prefetched() -> None:
     asyncio.run(cache.follow([URL], ()))
     assert cache.asked(URL)
     assert [one.id for one in cache.of(URL, time.time())] == ["c"]
+
+
+def test_a_long_list_is_fetched_and_packed_in_parts_until_no_collector_answers() -> None:
+    parts: list[Sequence[str]] = []
+
+    class Source(FakeControls):
+        async def controls(self, inputs: Sequence[str]) -> Controls:
+            parts.append(inputs)
+            return await super().controls(inputs)
+
+    urls = [f"https://site{number}.example/" for number in range(120)]
+    known = {url: (Control(id=url, age=-60.0),) for url in urls}
+    cache = ControlCache(Source(known=known, answered=True))
+    asyncio.run(cache.fetch(urls))
+    assert [url for part in parts for url in part] == urls
+    assert max(map(len, parts)) <= 50
+    assert all(cache.of(url, time.time()) for url in urls)
+    parts.clear()
+    asyncio.run(ControlCache(Source()).fetch(urls))
+    assert len(parts) == 1
 
 
 def test_after_the_recheck_collectors_that_answered_are_asked_once_more() -> None:

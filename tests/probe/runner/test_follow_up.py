@@ -53,6 +53,16 @@ def test_a_large_page_shows_a_limit_of_512_kbit() -> None:
     assert jobs_of({**FAST, **small}) == []
 
 
+def test_a_long_page_shows_a_limit_of_1_mbit_behind_a_burst_of_a_second() -> None:
+    """128 KiB came at once; 160 KiB more, at the limit's rate, took 1.3 s."""
+    (long,) = came("policed.net", 327_680, 1.6)
+    assert isinstance(long, Http)
+    policed = {"policed.net": (replace(long, later_bytes=163_840, later_arriving=1.3),)}
+    assert jobs_of({**FAST, **policed}) == ["policed.net"]
+    unlimited = {"policed.net": (replace(long, later_bytes=163_840, later_arriving=0.9),)}
+    assert jobs_of({**FAST, **unlimited}) == []
+
+
 def test_a_page_that_came_fast_the_second_time_is_not_followed_up() -> None:
     twice = (*came("twice.net", 18_000, 4.5), *came("twice.net", 18_000, 0.1))
     assert jobs_of({**FAST, "twice.net": twice}) == []

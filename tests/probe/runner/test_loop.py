@@ -102,10 +102,10 @@ def records(text: str) -> list[Record]:
     return [codec.decode(line.encode()) for line in text.splitlines()]
 
 
-def wait_for(path: Path, needle: str, seconds: float = 10.0) -> None:
+def wait_for(path: Path, needle: str, times: int = 1, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if path.exists() and needle in path.read_text(errors="replace"):
+        if path.exists() and path.read_text(errors="replace").count(needle) >= times:
             return
         time.sleep(0.02)
     raise AssertionError(f"{path} never contained {needle}")
@@ -192,8 +192,7 @@ def test_no_upload_is_no_failure(home: Home) -> None:
 
 def test_another_run_holds_the_lock(home: Home) -> None:
     first = home.begin("run", OK, "--quiet", "-o", "first.jsonl", FAKE_DELAY="30")
-    wait_for(home.folder / "run.lock", "")
-    time.sleep(0.3)
+    wait_for(home.folder / "first.jsonl.partial", "")  # it is opened under the lock
     done = home.call("run", OK, "--quiet")
     assert done.returncode == 5
     assert "another run" in done.stderr
@@ -283,8 +282,8 @@ def test_a_signal_ends_measuring_and_records_are_written(
     assert not out.exists()
     running.send_signal(number)
     started = time.monotonic()
-    _, err = running.communicate(timeout=10)
-    assert time.monotonic() - started < 3.0
+    _, err = running.communicate(timeout=30)
+    assert time.monotonic() - started < 15.0  # the slow site takes 30
     assert running.returncode == 0, err
     found = {one.input: one for one in records(out.read_text())}
     assert set(found) == {OK, "https://bad.test/", ""}
@@ -379,9 +378,7 @@ def test_every_repeats_until_it_is_stopped(home: Home) -> None:
     out = home.folder / "out.jsonl"
     assert home.call("run", OK, "-o", str(out)).returncode == 0
     running = home.begin("run", OK, "--lab", "--every", "1s", "--quiet", "-o", str(out))
-    until = time.monotonic() + 15
-    while time.monotonic() < until and not (out.exists() and out.read_text().count('"run"') >= 9):
-        time.sleep(0.1)
+    wait_for(out, '"run"', times=9)
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=10)
     assert running.returncode == 0
@@ -399,9 +396,7 @@ def test_lists_are_read_anew_for_each_round(home: Home) -> None:
     wait_for(out, "https://b.test/")
     file.write_text("nonsense\n")  # the old targets are measured on
     rounds = out.read_text().count('"run"')
-    until = time.monotonic() + 10
-    while time.monotonic() < until and out.read_text().count('"run"') < rounds + 4:
-        time.sleep(0.1)
+    wait_for(out, '"run"', times=rounds + 4)
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=10)
     assert running.returncode == 0

@@ -1,9 +1,9 @@
 """A target that cannot be measured is skipped with a reason."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from probe import extras
 from probe.experiments.interface import Net, Task

@@ -47,13 +47,17 @@ def test_when_it_is_enough_the_rest_is_not_begun() -> None:
 
 
 def test_cancelled_jobs_are_listed() -> None:
-    async def do(job: Job) -> None:
-        await asyncio.sleep(0 if job.host == "a" else 30)
-
     async def scenario() -> Pool:
+        last_began = asyncio.Event()
+
+        async def do(job: Job) -> None:
+            if job.host == "c":
+                last_began.set()
+            await asyncio.sleep(0 if job.host == "a" else 30)
+
         pool = Pool(jobs("a", "b", "c", "b"), do, enough=lambda: False)
         running = asyncio.create_task(pool.run(2))
-        await asyncio.sleep(0.02)
+        await asyncio.wait_for(last_began.wait(), 20)
         running.cancel()
         await asyncio.wait((running,))
         return pool
@@ -125,6 +129,28 @@ def test_where_every_job_takes_long_none_gives_up_its_slot() -> None:
         return timer.when() - slots._began[job]
 
     assert asyncio.run(scenario()) > 0.03
+
+
+def test_second_looks_and_the_last_first_looks_tell_nothing_of_how_long_a_job_takes() -> None:
+    async def scenario() -> float:
+        slots = Slots(16, patience=0.001)
+        waiting = True
+        slots.first_waiting = lambda: waiting
+        for job in jobs(*"abcdefgh"):
+            await slots.take()
+            slots.begin(job)
+            slots.end(job)
+        usual = slots._usual
+        waiting = False
+        for job, first in zip(jobs(*"abcdefgh"), [True, False] * 4, strict=True):
+            await slots.take()
+            slots.begin(job)
+            await asyncio.sleep(0.02)
+            slots.end(job, first=first)
+        assert usual < 0.01
+        return slots._usual - usual
+
+    assert asyncio.run(scenario()) == 0
 
 
 def test_each_slot_is_free_again_whether_jobs_left_theirs_or_not() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from probe import consent_record, permission
+from probe import consent_record, paths, permission
 from probe.runner.journal import Journal
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def begin(home: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
         process.communicate()
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it did not happen in time"
@@ -69,9 +69,18 @@ def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> None:
 
 def ended(process: "subprocess.Popen[str]", within: float = 5.0) -> tuple[int, str]:
     began = time.monotonic()
-    _, err = process.communicate(timeout=15)
+    _, err = process.communicate(timeout=60)
     assert time.monotonic() - began < within
     return process.returncode, err
+
+
+def between_rounds(home: Path) -> bool:
+    """Whether no round holds the lock of the run."""
+    lock = paths.run_lock(home)
+    if not lock.acquire():
+        return False
+    lock.release()
+    return True
 
 
 def withdraw(home: Path) -> None:
@@ -127,14 +136,27 @@ def test_a_replaced_file_stays_as_it_was(
     assert out.read_text() == "old\n"
 
 
+def test_what_cannot_be_removed_is_named(
+    home: Path, begin: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    running = begin("run", OK, SLOW)
+    wait_for(lambda: any((home / "results").glob("*.jsonl")))
+    (kept,) = (home / "results").glob("*.jsonl")
+    kept.rename(home.parent / "moved")
+    kept.mkdir()
+    withdraw(home)
+    code, err = ended(running)
+    assert code == 2
+    assert f"could not be removed; delete it yourself: {kept} (" in err
+
+
 def test_between_rounds_it_ends_and_earlier_rounds_stay(
     home: Path, begin: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     out = home.parent / "out.jsonl"
     running = begin("run", OK, "--every", "1h", "-o", str(out))
     wait_for(lambda: out.exists() and out.read_text().count("\n") == 2)
-    wait_for(lambda: not (home / "held.jsonl").exists())
-    time.sleep(0.5)
+    wait_for(lambda: between_rounds(home))
     withdraw(home)
     code, err = ended(running)
     assert (code, err.splitlines()[-1]) == (
