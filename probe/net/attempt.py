@@ -8,9 +8,10 @@ import asyncio
 import errno as codes
 import ssl
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from probe.failure import Failure
 
@@ -26,8 +27,7 @@ class NetworkEvent(Exception):  # noqa: N818 - an event, not an error of ours
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt(Generic[T]):
+class Attempt(Struct, Generic[T], frozen=True):
     """The result of one operation.
 
     Attributes:

@@ -6,22 +6,31 @@ chain leads to no root of ours: an issuer in it indicates a local product that i
 """
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from probe.certificates.roots import LocalStore, MachineStore, Roots
 from probe.model import Trust
 
 
-@dataclass(slots=True)
-class ChainVerifier:
-    """Verifies chains against one set of roots; looks unknown issuers up in the machine's store."""
+class ChainVerifier(Struct):
+    """Verifies chains against one set of roots; looks unknown issuers up in the machine's store.
 
-    roots: Roots
+    Attributes:
+        find_roots: Returns the roots, always the same ones.
+    """
+
+    find_roots: Callable[[], Roots]
     machine: LocalStore = field(default_factory=MachineStore)
     _machine_read: bool = False
+
+    @property
+    def roots(self) -> Roots:
+        """The roots; to parse them takes as long as many imports, so not before they are needed."""
+        return self.find_roots()
 
     async def verify(self, chain: Sequence[bytes], name: str | None) -> Trust | None:
         """What `chain` proves for `name`; None if no certificate was received."""
@@ -39,6 +48,12 @@ class ChainVerifier:
         return evaluate(chain, name, roots=self.roots, now=now, local=self.machine)
 
 
-def load_roots(ca_file: Path | None) -> Roots:
-    """Mozilla's roots, or those of a lab's file; raises `RootsError` for an unreadable file."""
-    return Roots.mozilla() if ca_file is None else Roots.file(ca_file)
+def root_finder(ca_file: Path | None) -> Callable[[], Roots]:
+    """Mozilla's roots, read once when needed, or those of a lab's file.
+
+    Raises `RootsError` for an unreadable file.
+    """
+    if ca_file is None:
+        return Roots.mozilla
+    roots = Roots.file(ca_file)
+    return lambda: roots

@@ -6,9 +6,9 @@ bytes and the clock. Other data that arrives is counted and ignored.
 
 import asyncio
 import time
-from dataclasses import dataclass
 from secrets import token_bytes
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from probe.experiments.operations import FRESH_BYTES, AppMessage, Exchange
@@ -17,7 +17,7 @@ from probe.model import Ping, Tcp
 from probe.net.address_policy import is_dialable
 from probe.net.attempt import Attempt, NetworkEvent, attempt
 from probe.net.datagrams import Datagrams
-from probe.net.dial import NOT_DIALLED, ServerEndpoint, TargetContext, open_tcp
+from probe.net.dial import NOT_DIALLED, ServerEndpoint, TargetContext, connected
 from probe.net.stream import Stream
 
 # Datagrams get lost: a new message is sent again within the limit.
@@ -26,8 +26,7 @@ TRANSMISSIONS = 3
 _MAX_ANSWER = 16 * 1024
 
 
-@dataclass(slots=True)
-class _Counted:
+class _Counted(Struct):
     """Bytes sent and received so far."""
 
     bytes_out: int = 0
@@ -51,16 +50,13 @@ async def exchange_udp(target: TargetContext, exchange: Exchange) -> Ping:
 async def exchange_tcp(target: TargetContext, exchange: Exchange) -> tuple[Tcp, Ping | None]:
     """Connect, send the message, wait for its answer."""
     one, limit = exchange, exchange.limit
-    async with target.session.limiter.enter(one.address):
-        tcp, stream = await open_tcp(target, ServerEndpoint(one.address, one.port), limit)
+    destination = ServerEndpoint(one.address, one.port)
+    async with connected(target, destination, limit) as (tcp, stream):
         if stream is None:
             return tcp, None
-        try:
-            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
-            at = target.now()
-            outcome = await attempt(_send_over_stream(stream, one.message), limit=allowed)
-        finally:
-            stream.close()
+        allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+        at = target.now()
+        outcome = await attempt(_send_over_stream(stream, one.message), limit=allowed)
     counted = _Counted(stream.bytes_out, stream.bytes_in)
     step = Ping(what=one.message.protocol, address=one.address, port=one.port, limit=allowed)
     return tcp, _finished(step, at, outcome, counted)

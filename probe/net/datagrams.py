@@ -7,8 +7,9 @@ answer. The IP TTL helps to recognise a forged answer.
 import asyncio
 import socket
 import sys
-from dataclasses import dataclass
 from time import monotonic
+
+from msgspec import Struct
 
 from probe.net.flow_ports import bind_port
 from probe.net.stream import ByteCounter, socket_address
@@ -28,8 +29,7 @@ _HOP_LIMIT: int | None = getattr(socket, "IPV6_HOPLIMIT", None)
 _RECV_HOP_LIMIT: int | None = getattr(socket, "IPV6_RECVHOPLIMIT", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Datagram:
+class Datagram(Struct, frozen=True):
     """One datagram: its bytes, the monotonic time of arrival, its IP TTL if reported."""
 
     data: bytes

@@ -1,9 +1,12 @@
 """Open TCP connections and do TLS handshakes; each function returns a step and the connection."""
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import lru_cache
 from hashlib import sha256
 from time import monotonic
+
+from msgspec import Struct, field
 
 from probe.failure import Failure
 from probe.model import Tcp, Tls
@@ -23,8 +26,7 @@ NOT_DIALLED = "not dialled: not a public address"
 MOST_FLOW_SEARCHES = 6  # a run
 
 
-@dataclass(slots=True)
-class Allowance:
+class Allowance(Struct):
     """How often something expensive may still be done."""
 
     left: int
@@ -35,8 +37,7 @@ class Allowance:
         return self.left >= 0
 
 
-@dataclass(frozen=True, slots=True)
-class SessionContext:
+class SessionContext(Struct, frozen=True):
     """What all connections of a session share.
 
     Attributes:
@@ -57,8 +58,7 @@ class SessionContext:
     flow_searches: Allowance = field(default_factory=lambda: Allowance(MOST_FLOW_SEARCHES))
 
 
-@dataclass(frozen=True, slots=True)
-class ServerEndpoint:
+class ServerEndpoint(Struct, frozen=True):
     """Where to connect, and what to offer there.
 
     Attributes:
@@ -77,8 +77,7 @@ class ServerEndpoint:
     local_port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TargetContext:
+class TargetContext(Struct, frozen=True):
     """The session, with the time origin of one target and the certificates it received."""
 
     session: SessionContext
@@ -90,10 +89,24 @@ class TargetContext:
         return round(monotonic() - self.origin, 6)
 
 
-async def open_tcp(
+@asynccontextmanager
+async def connected(
+    target: TargetContext, destination: ServerEndpoint, limit: float | None
+) -> AsyncIterator[tuple[Tcp, Stream | None]]:
+    """A connection within the session's limits, closed at the end; the stream: None on failure."""
+    async with target.session.limiter.enter(destination.address):
+        tcp, stream = await _open_tcp(target, destination, limit)
+        try:
+            yield tcp, stream
+        finally:
+            if stream is not None:
+                stream.close()
+
+
+async def _open_tcp(
     target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Stream | None]:
-    """Connect; the stream is None on failure, else the caller closes it."""
+    """Connect; the caller closes the stream."""
     session, at = target.session, target.now()
     limit = session.timeouts.tcp_limit() if limit is None else limit
     if not is_dialable(destination.address, lab=session.lab):
@@ -180,11 +193,9 @@ async def measure_tcp(
     target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> Tcp:
     """Connect and close."""
-    async with target.session.limiter.enter(destination.address):
-        tcp, stream = await open_tcp(target, destination, limit)
+    async with connected(target, destination, limit) as (tcp, stream):
         if stream is not None:
             target.session.limiter.concurrency.note(tcp.elapsed)
-            stream.close()
         return tcp
 
 
@@ -192,15 +203,11 @@ async def measure_tls(
     target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Tls | None]:
     """Connect, do a handshake, close."""
-    async with target.session.limiter.enter(destination.address):
-        tcp, stream = await open_tcp(target, destination, limit)
+    async with connected(target, destination, limit) as (tcp, stream):
         if stream is None:
             return tcp, None
-        try:
-            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
-            step, tls = await tls_handshake(target, destination, stream, allowed)
-            if tls is not None:
-                target.session.limiter.concurrency.note(max(tcp.elapsed, step.elapsed))
-        finally:
-            stream.close()
+        allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+        step, tls = await tls_handshake(target, destination, stream, allowed)
+        if tls is not None:
+            target.session.limiter.concurrency.note(max(tcp.elapsed, step.elapsed))
         return tcp, step

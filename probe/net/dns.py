@@ -12,11 +12,11 @@ record or is silent is asked again without it, and its failure is no answer abou
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
 from secrets import randbelow
 from time import monotonic
 
-from msgspec import structs
+from msgspec import Struct, field, structs
+from msgspec.structs import replace
 
 from probe.experiments.interface import Resolver
 from probe.failure import Failure
@@ -38,8 +38,7 @@ _RCODES = {
 }
 
 
-@dataclass(slots=True)
-class Listening:
+class Listening(Struct):
     """Further replies to a question that are awaited while its first reply is in use already."""
 
     tasks: list[asyncio.Task[tuple[Reply, ...]]] = field(default_factory=list)
@@ -53,8 +52,7 @@ class Listening:
         return step
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A query and its resolver.
 
     Attributes:
@@ -78,8 +76,7 @@ class Question:
         return query(id_, self.name, self.type, edns=edns, nsid=public)
 
 
-@dataclass(frozen=True, slots=True)
-class DnsResult:
+class DnsResult(Struct, frozen=True):
     """The outcome of a query: when it was sent, and the replies or the failure."""
 
     at: float
@@ -135,8 +132,7 @@ def failure_of(message: Message, type_: str) -> Failure | None:
     return Failure.DNS_NO_ANSWER if message.whole else Failure.DNS_MISBEHAVING
 
 
-@dataclass(slots=True)
-class _UdpQuery:
+class _UdpQuery(Struct):
     """One query over UDP: transmissions by id, and the replies kept.
 
     Attributes:

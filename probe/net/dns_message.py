@@ -9,8 +9,10 @@ dnspython does not read.
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from probe.model import Edns
 
@@ -38,8 +40,7 @@ _HEADER = struct.Struct("!HHHHHH")
 _FIXED = struct.Struct("!HHiH")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """The readable part of a reply.
 
     Attributes:

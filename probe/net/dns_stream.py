@@ -12,8 +12,6 @@ from typing import Protocol
 from probe.failure import Failure
 from probe.net.attempt import NetworkEvent
 from probe.net.dns_usual import query
-from probe.net.http1 import Http1
-from probe.net.http2 import Http2
 from probe.net.http_response import Headers, HttpResponse
 from probe.net.tls import TlsStream
 
@@ -83,6 +81,8 @@ class Http2Queries:
 
     def __init__(self, authority: str, path: str) -> None:
         self._authority, self._path = authority, path
+        from probe.net.http2 import Http2  # not before the first packet (runner/preparing.py)
+
         self._http = Http2()
         self._answers: dict[int, HttpResponse] = {}
 
@@ -124,6 +124,8 @@ class Http1Queries:
     def __init__(self, authority: str, path: str) -> None:
         self._authority, self._path = authority, path
         self._answer = HttpResponse(_MESSAGE_LIMIT)
+        from probe.net.http1 import Http1
+
         self._http = Http1(self._answer)
         self._out = b""
         self.open = True

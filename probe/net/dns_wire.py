@@ -12,6 +12,8 @@ not read, or reads only in part, `dns_message.parse` reads.
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from probe.model import Edns, ExtendedError
 from probe.net.dns_message import MOST_RECORDS, TYPES, Message, parse, text
 from probe.net.dns_usual import nsid_text, read_usual
@@ -41,9 +43,8 @@ def read_any(wire: bytes) -> Message | None:
     lenient = parse(wire)
     if lenient is None or strict is None:
         return lenient
-    import dataclasses
 
-    return dataclasses.replace(lenient, edns=_edns(strict))
+    return replace(lenient, edns=_edns(strict))
 
 
 def fails_on_edns(message: Message) -> bool:

@@ -17,7 +17,7 @@ from probe.failure import Failure
 from probe.model import Tcp, Tls
 from probe.net.alert import in_records
 from probe.net.attempt import NetworkEvent, attempt
-from probe.net.dial import ServerEndpoint, TargetContext, open_tcp
+from probe.net.dial import ServerEndpoint, TargetContext, connected
 from probe.net.hello import is_offerable, server_name
 from probe.net.server_hello import ja3s_string
 from probe.net.stream import Stream
@@ -36,15 +36,11 @@ async def measure_ech(
     target: TargetContext, destination: ServerEndpoint, limit: float | None
 ) -> tuple[Tcp, Tls | None]:
     """Connect, send the ClientHello, wait for the first answer, close."""
-    async with target.session.limiter.enter(destination.address):
-        tcp, stream = await open_tcp(target, destination, limit)
+    async with connected(target, destination, limit) as (tcp, stream):
         if stream is None:
             return tcp, None
-        try:
-            allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
-            return tcp, await _offer(target, destination, stream, allowed)
-        finally:
-            stream.close()
+        allowed = target.session.timeouts.tls_limit(tcp.elapsed) if limit is None else limit
+        return tcp, await _offer(target, destination, stream, allowed)
 
 
 async def _offer(

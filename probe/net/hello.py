@@ -8,8 +8,9 @@ A context is made once and shared; sessions are not resumed.
 """
 
 import ssl
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 HELLOS: Final = ("default", "http11", "noalpn", "tls12", "tls13", "split")
 
@@ -22,8 +23,7 @@ _ALPN: dict[str, tuple[str, ...]] = {"http11": ("http/1.1",), "noalpn": ()}
 _VERSION = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
 
 
-@dataclass(slots=True)
-class TlsContexts:
+class TlsContexts(Struct):
     """One SSL context per shape of ClientHello and ALPN list, made on first use."""
 
     _contexts: dict[tuple[str, tuple[str, ...]], ssl.SSLContext] = field(default_factory=dict)

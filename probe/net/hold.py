@@ -5,15 +5,14 @@ speed until then would cost a fast line megabytes, so next to nothing is read un
 receive window stops the server meanwhile.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 # Besides what the kernel takes until its buffer is full, some 64 KB.
 HELD_BYTES = 32 * 1024
 _LEAST = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """How much may be read in the first `seconds` after a request."""
 
     seconds: float

@@ -6,9 +6,10 @@ kernel counts every byte of an interface, so what is not ours is cross traffic.
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe.net.route import ROUTES, default_routes, read_table
 from probe.system_view import never_fatal
@@ -21,8 +22,7 @@ _NUMBERS = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 _RECEIVED, _SENT = 0, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Counter:
+class Counter(Struct, frozen=True):
     """Bytes of one interface, received and sent together, at one moment."""
 
     interface: str

@@ -7,11 +7,12 @@ import re
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from html import unescape
 from struct import pack, unpack
 from zlib import crc32
+
+from msgspec import Struct
 
 from probe.net.http_response import Headers, HttpResponse
 from probe.redirects import redirect_target
@@ -89,8 +90,7 @@ _SECOND = int.from_bytes((b"\xff" * 8 + bytes(8)) * (WORDS // 2 + 1), "little")
 _UPPER = int.from_bytes(((1 << 35) - 1).to_bytes(8, "little") * WORDS, "little")
 
 
-@dataclass(frozen=True, slots=True)
-class PageFeatures:
+class PageFeatures(Struct, frozen=True):
     """The features of one response, as in a step."""
 
     headers: dict[str, str]
@@ -107,12 +107,11 @@ def describe(answer: HttpResponse, url: str) -> PageFeatures:
     """The features of a response to `url`."""
     content = decoded(answer)
     text = as_text(content, answer.header(b"content-type") or b"")
-    declared = answer.header(b"content-length") or b""
     return PageFeatures(
         headers=named(answer.headers),
         location=target_of(answer, url),
         title=title(text),
-        declared_bytes=int(declared) if declared.isdigit() and len(declared) < 16 else None,
+        declared_bytes=answer.declared,
         sha256=sha256(content).hexdigest() if content else None,
         fuzzy=fuzzy_hash(words(text)),
         links=linked_hosts(text),

@@ -9,13 +9,13 @@ import asyncio
 import errno
 import logging
 import ssl
-from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
 
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection, QuicConnectionState
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted
+from msgspec import Struct, field
 
 from probe.failure import Failure
 from probe.model import Quic
@@ -55,8 +55,7 @@ async def measure_quic(
     return await _step(target, destination, client, handshake, at=at, limit=limit)
 
 
-@dataclass(slots=True)
-class _QuicClient:
+class _QuicClient(Struct):
     """One handshake in progress: counters, negotiated values and the first ICMP error."""
 
     address: str

@@ -11,13 +11,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
+import msgspec
+
 from probe.net.concurrency import AdaptiveConcurrency
 
-_REMEMBERED = 128  # addresses that nobody uses
+_REMEMBERED = 128  # addresses without a connection
 
 
-@dataclass(slots=True)
-class _KeyState:
+class _KeyState(msgspec.Struct):
     """One key (an address): its users, waiting ones included, and when the next may start."""
 
     semaphore: asyncio.Semaphore
@@ -25,8 +26,7 @@ class _KeyState:
     free_at: float = 0.0
 
 
-@dataclass(slots=True)
-class _AdaptiveSemaphore:
+class _AdaptiveSemaphore(msgspec.Struct):
     """A first-in first-out semaphore whose size follows `AdaptiveConcurrency`.
 
     A holder that stays long frees its place for others; even with those, no more than the largest
@@ -36,7 +36,7 @@ class _AdaptiveSemaphore:
     concurrency: AdaptiveConcurrency
     _inside: int = 0
     _counted: int = 0
-    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _waiting: deque[asyncio.Future[None]] = msgspec.field(default_factory=deque)
 
     async def acquire(self) -> None:
         """Wait for a place."""

@@ -8,9 +8,10 @@ a few at a time.
 
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
 from secrets import randbelow
 from time import monotonic
+
+from msgspec import Struct, field
 
 from probe.experiments.interface import Resolver
 from probe.failure import Failure
@@ -57,8 +58,7 @@ async def ask_over_tcp(session: SessionContext, resolver: Resolver, message: byt
         stream.close()
 
 
-@dataclass(slots=True)
-class _SharedConnection:
+class _SharedConnection(Struct):
     """The connection to one resolver, if it is open, and the lock for opening it.
 
     Attributes:
@@ -71,8 +71,7 @@ class _SharedConnection:
     few: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SINGLE_USE))
 
 
-@dataclass(slots=True)
-class ResolverConnections:
+class ResolverConnections(Struct):
     """The DoT and DoH connections of a session, one per resolver."""
 
     session: SessionContext

@@ -13,7 +13,9 @@ on.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from probe.experiments.interface import Resolver
 from probe.model import ENCRYPTED
@@ -25,8 +27,7 @@ SYSTEM_MAX_TIMEOUTS = 2
 MAX_EDNS_FAILURES = 2
 
 
-@dataclass(slots=True)
-class ResolverPool:
+class ResolverPool(Struct):
     """The system's resolvers, the public ones, and their successes and timeouts.
 
     Attributes:

@@ -6,7 +6,8 @@ has it: it only decides whether the resolver is asked for further targets.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from probe.experiments.interface import Resolver
 from probe.net.resolver_pool import ResolverPool
@@ -15,8 +16,7 @@ from probe.net.resolver_pool import ResolverPool
 PAUSES = (0.0, 5.0, 15.0, 45.0)
 
 
-@dataclass(slots=True)
-class ResolverRetries:
+class ResolverRetries(Struct):
     """The retries of one session.
 
     Attributes:

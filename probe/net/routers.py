@@ -7,8 +7,9 @@ operator's internal network, the access concentrator).
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
+
+from msgspec import Struct
 
 from probe.failure import Failure
 from probe.model import Ping, Travel
@@ -24,8 +25,7 @@ _CONCURRENT = 8
 ROUTER, SERVER = "router", "server"
 
 
-@dataclass(frozen=True, slots=True)
-class _HopReply:
+class _HopReply(Struct, frozen=True):
     ttl: int
     error: IcmpError | None
     at: float

@@ -5,7 +5,8 @@ others are evenly spaced: at 64 samples, every second one is dropped and the spa
 """
 
 import socket
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from probe.model import Sample
 from probe.net import tcp_info
@@ -15,8 +16,7 @@ TICK = 0.05
 SAMPLES = 64
 
 
-@dataclass(slots=True)
-class Samples:
+class Samples(Struct):
     """At most 64 samples; the spacing doubles whenever that many are kept."""
 
     kept: list[Sample] = field(default_factory=list)

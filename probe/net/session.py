@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from probe.experiments.interface import Resolver
-from probe.net.chain_verifier import ChainVerifier, load_roots
+from probe.net.chain_verifier import ChainVerifier, root_finder
 from probe.net.concurrency import FIRST, AdaptiveConcurrency
 from probe.net.dial import SessionContext, TargetContext
 from probe.net.further import PAGES, SLOW_PAGES, FurtherReading
@@ -35,8 +37,7 @@ _REFERENCES = 16
 _SOMEWHERE = "2001:4860:4860::8888"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
+class SessionSettings(Struct, frozen=True):
     """The settings of a session.
 
     Attributes:
@@ -74,7 +75,7 @@ class NetSession:
         self.ipv6 = has_route(_SOMEWHERE) if settings.ipv6 is None else settings.ipv6
         self._pool = ResolverPool((), ())
         self._retries = ResolverRetries(self._pool)
-        self._verifier = ChainVerifier(load_roots(settings.ca_file))
+        self._verifier = ChainVerifier(root_finder(settings.ca_file))
         self._context = SessionContext(
             limiter=_limiter(settings, FIRST),
             dns_limiter=RateLimiter(

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from probe.experiments.interface import FlowProber, Resolver, TtlProber
 from probe.experiments.operations import (
@@ -25,7 +24,6 @@ from probe.model import Dns, Ping, Quic, Steps, Tcp, Tls, Transfer
 from probe.net.address_policy import is_dialable, is_nearby
 from probe.net.dial import ServerEndpoint, TargetContext, measure_tcp, measure_tls
 from probe.net.dns import Listening, Question, measure_dns
-from probe.net.http import fetch, plan_fetch
 from probe.net.resolver_connections import ResolverConnections
 from probe.net.resolver_pool import SYSTEM, ResolverPool
 from probe.net.resolver_retries import ResolverRetries
@@ -116,7 +114,7 @@ class SocketNet:
             return step
         nearby = is_nearby(resolver.address, lab=self._target.session.lab)
         public = is_public_resolver(resolver.address)
-        return structs.replace(step, nearby=nearby, public=public)
+        return replace(step, nearby=nearby, public=public)
 
     async def _retry(self, question: Question) -> bool:
         """Whether this question is answered, apart from any target."""
@@ -144,7 +142,7 @@ class SocketNet:
         if _goes_on(last):
             return next((step for step in asked if step.replies), asked[0])
         passed = tuple(step.failure for step in before if step.failure is not None)
-        return structs.replace(last, passed_over=passed) if passed else last
+        return replace(last, passed_over=passed) if passed else last
 
     async def _over_tcp(self, question: Question, limit: float | None) -> Dns | None:
         """Ask over TCP if the system's resolver answers only there, or may."""
@@ -175,6 +173,8 @@ class SocketNet:
 
     async def http(self, request: HttpRequest) -> Steps:
         """Fetch one URL from one address."""
+        from probe.net.http import fetch, plan_fetch
+
         one = request
         what = plan_fetch(
             one.url, one.address, host=one.host, sni=one.sni, path=one.path, cookies=one.cookies
@@ -238,16 +238,20 @@ class SocketNet:
         return await exchange_tcp(self._target, exchange)
 
     async def together(self, asks: Sequence[Awaitable[T]]) -> list[T]:
-        """Await several operations at once; an exception in one cancels the others."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_awaited(ask)) for ask in asks]
-        return [task.result() for task in tasks]
+        return await await_all(asks)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
     def safe(self, address: str) -> bool:
         return is_dialable(address, lab=self._target.session.lab)
+
+
+async def await_all(asks: Sequence[Awaitable[T]]) -> list[T]:
+    """Await several operations at once; an exception in one cancels the others."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_awaited(ask)) for ask in asks]
+    return [task.result() for task in tasks]
 
 
 def _goes_on(step: Dns) -> bool:

@@ -6,7 +6,8 @@ missing field is None. On systems without `TCP_INFO` every field is None.
 
 import socket
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # Offsets in struct tcp_info, linux/tcp.h; the structure only ever grows at its end.
 _RCV_MSS, _UNACKED, _RCV_RTT, _BYTES_ACKED = 20, 24, 92, 120
@@ -15,8 +16,7 @@ _SIZE = 280
 _UNKNOWN = 0xFFFF_FFFF  # min_rtt before the first acknowledgement
 
 
-@dataclass(frozen=True, slots=True)
-class TcpInfo:
+class TcpInfo(Struct, frozen=True):
     """One reading. Round trips are in seconds.
 
     Attributes:

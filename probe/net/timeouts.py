@@ -10,8 +10,9 @@ A ClientHello that is dropped twice (measurement and confirmation) costs two TLS
 """
 
 from collections import deque
-from dataclasses import dataclass, field
 from statistics import median
+
+from msgspec import Struct, field
 
 RECENT = 32
 ENOUGH = 3
@@ -20,8 +21,7 @@ LONGEST = 15.0
 SILENCE = 1.85
 
 
-@dataclass(slots=True)
-class Recent:
+class Recent(Struct):
     """The last few durations of one kind that worked, seconds."""
 
     values: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -47,8 +47,7 @@ class Recent:
         return ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
 
 
-@dataclass(slots=True)
-class AdaptiveTimeouts:
+class AdaptiveTimeouts(Struct):
     """Recent durations of a session, seconds, and the limits derived from them."""
 
     connects: Recent = field(default_factory=Recent)

@@ -9,7 +9,8 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 # linux/in.h and linux/errqueue.h; the socket module has no names for them.
 _IP_RECVERR = 11 if sys.platform == "linux" else None
@@ -21,8 +22,7 @@ _UNREACHABLE = 3
 _ROOM = 512
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpError:
+class IcmpError(Struct, frozen=True):
     """An ICMP error about a packet of ours, from a router or from the destination."""
 
     type: int

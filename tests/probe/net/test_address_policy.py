@@ -1,5 +1,7 @@
 """Only public addresses may be connected to; embedded private ones are recognised."""
 
+import ipaddress
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -10,7 +12,7 @@ from probe.net.address_policy import is_dialable, is_global
     "address",
     ["1.1.1.1", "2.132.0.1", "2001:4860:4860::8888", "2002:101:101::1", "64:ff9b::101:101"],
 )
-def test_public(address: str) -> None:
+def test_a_public_address_is_global(address: str) -> None:
     assert is_global(address)
 
 
@@ -71,5 +73,8 @@ def test_an_address_is_as_public_as_its_mapped_form(address: object) -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_accepted(text: str) -> None:
-    is_global(text)
+def test_a_text_that_is_no_address_is_not_public(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        assert not is_global(text)

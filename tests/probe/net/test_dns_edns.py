@@ -2,13 +2,13 @@
 
 import struct
 from collections.abc import Callable
-from dataclasses import replace
 
 import dns.edns
 import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from msgspec.structs import replace
 
 from probe.experiments.interface import Resolver
 from probe.experiments.operations import DnsQuery

@@ -1,7 +1,6 @@
 """DNS messages: the same result as dnspython's, and no exception for any bytes."""
 
 import struct
-from dataclasses import replace
 
 import dns.edns
 import dns.flags
@@ -10,6 +9,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec.structs import replace
 
 from probe.net import dns_wire
 from probe.net.dns_message import Message, encode_name, parse

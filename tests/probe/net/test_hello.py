@@ -52,4 +52,4 @@ def test_a_split_cuts_the_name() -> None:
 @given(st.text(max_size=80))
 def test_openssl_accepts_every_offerable_name(name: str) -> None:
     if is_offerable(name) and "\0" not in name:
-        first_flight(TlsContexts().get("default"), name)
+        assert first_flight(TlsContexts().get("default"), name).startswith(b"\x16\x03\x01")

@@ -1,5 +1,6 @@
 """Features of a page: similar for similar pages, and bounded for any input."""
 
+import base64
 import gzip
 import re
 import time
@@ -79,12 +80,12 @@ def test_reading_a_page_in_pieces_changes_no_word(parts: list[str]) -> None:
         (b"plain", b"text/html; charset=punycode", "plain"),
     ],
 )
-def test_text(body: bytes, content_type: bytes, expected: str) -> None:
+def test_a_body_is_read_by_its_charset(body: bytes, content_type: bytes, expected: str) -> None:
     text = as_text(body, content_type)
     assert text == expected
 
 
-def test_titles() -> None:
+def test_a_title_is_collapsed_and_bounded() -> None:
     assert title("<TITLE lang=ru> a &amp;\n  b </Title>") == "a & b"
     assert title("<title>never closed " + "x" * 5000) is not None
     assert len(title("<title>" + "x" * 5000 + "</title>") or "") == 256
@@ -161,7 +162,10 @@ def test_anything_can_be_described(body: bytes, encoding: str, charset: str) -> 
         (b"content-length", body),
     ]
     made.add(body)
-    describe(made, "http://site.example/")
+    found = describe(made, "http://site.example/")
+    assert found.location is None or found.location.isprintable()
+    assert found.title is None or len(found.title) <= page_features.TITLE
+    assert len(base64.b64decode(found.excerpt)) <= page_features.EXCERPT
 
 
 def plain_hash(seen: list[str]) -> str:

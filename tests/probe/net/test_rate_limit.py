@@ -39,10 +39,22 @@ def test_the_total_and_the_number_per_key_are_limited() -> None:
 
 
 def test_waiting_for_a_busy_key_uses_no_slot() -> None:
-    limiter = RateLimiter(AdaptiveConcurrency(4), each=1)
-    started = monotonic()
-    _, _, starts = run_visits(limiter, ["busy"] * 5 + ["free"], stay=0.05)
-    assert len([start for start in starts if start - started < 0.04]) == 2
+    begun: list[str] = []
+
+    async def scenario() -> None:
+        limiter, free_is_in = RateLimiter(AdaptiveConcurrency(4), each=1), asyncio.Event()
+
+        async def visit(name: str) -> None:
+            async with limiter.enter(name):
+                begun.append(name)
+                if name == "free":
+                    free_is_in.set()
+                await asyncio.wait_for(free_is_in.wait(), 30)
+
+        await asyncio.gather(*(visit(name) for name in ["busy"] * 5 + ["free"]))
+
+    asyncio.run(scenario())
+    assert begun == ["busy", "free"] + ["busy"] * 4
 
 
 def test_starts_are_spaced() -> None:
@@ -88,19 +100,25 @@ def test_the_limit_follows_the_adaptive_concurrency() -> None:
 def test_a_cancelled_waiter_takes_no_slot() -> None:
     async def cancel_two() -> list[str]:
         limiter = RateLimiter(AdaptiveConcurrency(1))
+        begun = {name: asyncio.Event() for name in "abcd"}
         done: list[str] = []
+        leave = asyncio.Event()
 
         async def visit(name: str) -> None:
             async with limiter.enter(name):
-                await asyncio.sleep(0.02)
+                begun[name].set()
+                await (asyncio.sleep(60) if name == "c" else leave.wait())
                 done.append(name)
 
-        tasks = [asyncio.ensure_future(visit(name)) for name in ("a", "b", "c", "d")]
-        await asyncio.sleep(0.01)
-        tasks[1].cancel()
-        await asyncio.sleep(0.015)
-        tasks[2].cancel()  # it has its slot by now, or is about to
-        await asyncio.wait(tasks)
+        tasks = [asyncio.ensure_future(visit(name)) for name in begun]
+        async with asyncio.timeout(30):
+            await begun["a"].wait()
+            tasks[1].cancel()  # it waits for its slot
+            leave.set()
+            await begun["c"].wait()
+            tasks[2].cancel()  # it has its slot
+            await asyncio.wait(tasks)
+        assert not begun["b"].is_set()
         return done
 
     assert asyncio.run(cancel_two()) == ["a", "d"]

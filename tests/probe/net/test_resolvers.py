@@ -76,13 +76,13 @@ def test_at_most_three_each_once() -> None:
     assert from_resolv_conf(text) == tuple((f"192.0.2.{number}", 53) for number in range(3))
 
 
-def test_macos() -> None:
+def test_the_resolvers_of_macos_are_those_of_scutil() -> None:
     assert from_scutil(SCUTIL) == (("192.168.1.1", 53), ("fe80::1%en0", 53))
     assert from_scutil(SPLIT_TUNNEL) == (("192.168.1.1", 53),)
     assert from_scutil("No DNS configuration available\n") == ()
 
 
-def test_windows() -> None:
+def test_the_resolvers_of_windows_are_its_lines_without_unused_ones() -> None:
     text = "192.168.1.1\r\n192.168.1.2\r\nfec0:0:0:ffff::1\r\nfec0:0:0:ffff::2\r\n192.168.1.1\r\n"
     assert from_lines(text) == (("192.168.1.1", 53), ("192.168.1.2", 53))
     assert from_lines("Get-NetRoute : not found\r\n") == ()

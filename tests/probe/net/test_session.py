@@ -3,11 +3,11 @@
 import asyncio
 import socket
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 import pytest
+from msgspec.structs import replace
 
 from probe.certificates.roots import RootsError
 from probe.experiments.interface import Resolver, TransferNet

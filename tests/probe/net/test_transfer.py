@@ -195,11 +195,12 @@ def test_cancelling_ends_the_thread_within_a_tick() -> None:
             port = listener.getsockname()[1]
             request = TransferRequest(HERE, port, "x", 10, path="/", host="x", cap=30.0)
             task = asyncio.create_task(transfer(request))
-            await asyncio.sleep(0.2)
+            connection, _ = await asyncio.to_thread(listener.accept)
             begun = monotonic()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            connection.close()
         return begun
 
     begun = asyncio.run(scenario())  # joins the executor's threads
