@@ -13,12 +13,12 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
 import msgspec
+from msgspec.structs import replace
 
 from probe import api_types, codec
 from probe.client import signing_time
@@ -73,16 +73,14 @@ class CollectorRefused(CollectorError):  # noqa: N818 - the name is fixed in doc
         return self.status in _TEMPORARY
 
 
-@dataclass(frozen=True, slots=True)
-class TargetsReply:
+class TargetsReply(msgspec.Struct, frozen=True):
     """A target list; `body` is None if the cached one (by its ETag) is current."""
 
     etag: str | None
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(msgspec.Struct, frozen=True):
     method: str
     path: str
     body: bytes = b""
@@ -91,8 +89,7 @@ class _Request:
     limit: int = SMALL_REPLY
 
 
-@dataclass(frozen=True, slots=True)
-class _Response:
+class _Response(msgspec.Struct, frozen=True):
     status: int
     headers: httpx.Headers
     body: bytes

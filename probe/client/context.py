@@ -4,8 +4,9 @@ A heartbeat starts a process every five minutes, so this module imports no measu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from probe.client import endpoint
 from probe.client.endpoint import CollectorEndpoint, EndpointError
@@ -19,8 +20,7 @@ NONE = "none"
 HELPER = "ooni:"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientContext:
+class ClientContext(Struct, frozen=True):
     """Settings, keys, spool and endpoints, shared by all rounds of a repeating run.
 
     Attributes:

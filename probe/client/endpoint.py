@@ -12,9 +12,10 @@ import ipaddress
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from probe.i18n import _
 
@@ -27,8 +28,7 @@ class EndpointError(ValueError):
     """An invalid collector URL; the message says what was expected."""
 
 
-@dataclass(frozen=True, slots=True)
-class CollectorEndpoint:
+class CollectorEndpoint(Struct, frozen=True):
     """One collector.
 
     Attributes:

@@ -6,7 +6,6 @@ A list is kept under its name (`kz`, `citizenlab-kz`) or, if it is from a URL, u
 import hashlib
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -37,8 +36,7 @@ class ListOrigin(msgspec.Struct, frozen=True, kw_only=True):
     checked: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class KeptList:
+class KeptList(msgspec.Struct, frozen=True):
     """The files of one list."""
 
     path: Path

@@ -9,11 +9,11 @@ import contextlib
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from probe import atomic_files
 from probe.codec import key_id
@@ -47,8 +47,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Our key for one collector; `enrolment` is None until that collector knows it."""
 
     collector: str

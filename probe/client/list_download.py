@@ -6,9 +6,10 @@ The server is authenticated like a collector (`endpoint.py`): Mozilla's roots, o
 import errno
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from probe.client import endpoint
 from probe.errors import UserError
@@ -23,8 +24,7 @@ _PART = 64 * 1024
 _OK, _NOT_MODIFIED = 200, 304
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(Struct, frozen=True):
     """A downloaded list; `body` is None if the version that was named is still current."""
 
     body: bytes | None

@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -58,13 +57,12 @@ class _RecordId(msgspec.Struct):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """Records for one collector, and the offset in each segment once it has them."""
 
     collector: str
     lines: tuple[bytes, ...]
-    through: Mapping[str, int] = field(default_factory=dict)
+    through: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 class Spool:

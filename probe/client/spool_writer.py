@@ -3,7 +3,6 @@
 A record that a full disk refuses is kept in memory (`memory_queue.py`).
 """
 
-import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -90,14 +89,23 @@ class Writer:
         raise KeptInMemoryError(self._refused.errno, self._refused.strerror) from self._refused
 
     def discard(self) -> None:
-        """Remove every segment of this writer, also those that are not sent yet."""
+        """Remove every segment of this writer, also those that are not sent yet.
+
+        Raises:
+            OSError: A segment stays; the others were removed.
+        """
         self.close()
-        for path in self._made:
-            with contextlib.suppress(OSError):
+        self._memory.take(())
+        made, self._made = self._made, []
+        refused: list[OSError] = []
+        for path in made:
+            try:
                 path.unlink(missing_ok=True)
                 state_file(path).unlink(missing_ok=True)
-        self._made.clear()
-        self._memory.take(())
+            except OSError as error:
+                refused.append(error)
+        if refused:
+            raise refused[0]
 
     def close(self) -> None:
         """Close the segment, so that it can be removed once it is sent."""

@@ -8,9 +8,10 @@ spool. Collectors are served in parallel, so that a dead one does not delay the 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from probe import codec
 from probe.api_types import BatchReply
@@ -39,8 +40,7 @@ _LOCK_POLL = 0.25
 _MAX_REFUSALS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """Identity and limits of the sender.
 
     Attributes:
@@ -59,8 +59,7 @@ class Sender:
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(Struct):
     """The result of an upload to one collector.
 
     Attributes:
@@ -109,8 +108,7 @@ class Delivery:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class UploadSummary:
+class UploadSummary(Struct, frozen=True):
     """The results of an upload, by collector."""
 
     deliveries: tuple[Delivery, ...] = ()

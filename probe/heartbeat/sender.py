@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -44,8 +43,7 @@ _UNKNOWN_KEY = 401
 Log = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatInput:
+class HeartbeatInput(msgspec.Struct, frozen=True):
     """The data of one heartbeat."""
 
     history: UptimeHistory

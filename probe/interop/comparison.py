@@ -14,9 +14,9 @@ from probe.escape import cell
 from probe.model import Quic, Record, Tls, Verdict
 
 NO_RULE = "none"
-# So many names and networks of one authority are told apart.
+# So many names and networks of one authority are listed.
 _MANY = 10_000
-# Kinds of experiments that are told apart; what a hostile archive adds is counted as `others`.
+# Kinds of experiments that are counted apart; what a hostile archive adds is counted as `others`.
 _KINDS = 200
 
 

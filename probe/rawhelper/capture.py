@@ -8,8 +8,9 @@ import socket
 import struct
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+
+from msgspec import Struct, field
 
 _ETH_P_ALL = 0x0003  # required for outgoing packets
 _ETH_P_IP = 0x0800
@@ -30,8 +31,7 @@ _LINK_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
 _QUOTED = 20 + 8 + 16  # destination in the packet that an ICMP error quotes (RFC 792)
 
 
-@dataclass(frozen=True, slots=True)
-class CapturedPacket:
+class CapturedPacket(Struct, frozen=True):
     """One IP packet, and the monotonic time at which it was sent or received."""
 
     at: float
@@ -39,8 +39,7 @@ class CapturedPacket:
     ours: bool
 
 
-@dataclass(slots=True)
-class PacketLog:
+class PacketLog(Struct):
     """The packets captured so far; at most 20000 packets and 8 MiB."""
 
     destinations: frozenset[str]

@@ -8,12 +8,20 @@ output.
 import binascii
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from probe.certificates.forgery import Mark, leaf_facts, marks, shifted_by, trust_facts
+from msgspec import Struct
+
+from probe.certificates.forgery import (
+    LeafFacts,
+    Mark,
+    leaf_facts,
+    marks,
+    shifted_by,
+    trust_facts,
+)
 from probe.compare import same_leaf
 from probe.i18n import N_, _
-from probe.model import Control, Mechanism, Record, Role, Tls, Trust
+from probe.model import Control, Mechanism, Record, Role, Steps, Tls, Trust
 from probe.report.glossary import TRUST, seconds
 
 _WAYS = {
@@ -22,11 +30,15 @@ _WAYS = {
     "tls13": N_("with TLS 1.3"),
     "noalpn": N_("without ALPN"),
 }
+_TRACES = {
+    Mark.SERIAL: N_("Its serial number equals the genuine one except at the end: it is a copy."),
+    Mark.EXTENSIONS: N_("Extensions of the genuine certificate other than names are missing."),
+    Mark.UNLOGGED: N_("The genuine certificate is in public logs; the received one is in none."),
+}
 _MINE = frozenset({Role.TARGET, Role.NEUTRAL})
 
 
-@dataclass(frozen=True, slots=True)
-class ServedLeaf:
+class ServedLeaf(Struct, frozen=True):
     """A leaf certificate: the step that received it, its trust, source, and DER bytes if known."""
 
     step: Tls
@@ -63,23 +75,38 @@ def forged_certificate(record: Record) -> ServedLeaf | None:
 
 def genuine_certificate(record: Record, received: ServedLeaf) -> ServedLeaf | None:
     """Return the site's own certificate: received another way here, else by a control."""
-    for step in reversed(record.steps):
-        if not isinstance(step, Tls) or step.sni != received.step.sni or step.trust is None:
-            continue
-        if step.trust.anchored and step.trust.named:
+    own = next(_own_leaves(record, received.step.sni), None)
+    return own or _leaf_of_a_control(record, received.step)
+
+
+def _own_leaves(record: Record, sni: str | None) -> Iterator[ServedLeaf]:
+    """The leaves received here for this name that prove it, newest first."""
+    for step, trust in reversed(_trusted_steps(record.steps, sni)):
+        if trust.anchored and trust.named:
             way = _WAYS.get(step.hello)
             where = _("here, at {address}").format(address=step.address)
             where = f"{where}, {_(way)}" if way else where
-            return ServedLeaf(step, step.trust, where, _der(record.certs, step))
-    observed = [(control, s) for control in record.control for s in control.steps]
-    for wanted in (True, False):
-        for control, step in observed:
-            if not isinstance(step, Tls) or step.sni != received.step.sni or step.trust is None:
-                continue
-            if step.trust.valid is wanted and step.chain and not same_leaf(step, received.step):
-                where = control_label(control)
-                return ServedLeaf(step, step.trust, where, _der(control.certs, step))
-    return None
+            yield ServedLeaf(step, trust, where, _der(record.certs, step))
+
+
+def _leaf_of_a_control(record: Record, received: Tls) -> ServedLeaf | None:
+    """Another leaf that a control received for the same name; a valid one before others."""
+    others = [
+        ServedLeaf(step, trust, control_label(control), _der(control.certs, step))
+        for control in record.control
+        for step, trust in _trusted_steps(control.steps, received.sni)
+        if step.chain and not same_leaf(step, received)
+    ]
+    return next((leaf for leaf in others if leaf.trust.valid), next(iter(others), None))
+
+
+def _trusted_steps(steps: Steps, sni: str | None) -> list[tuple[Tls, Trust]]:
+    """The handshakes with this name whose chain was verified, each with the result."""
+    return [
+        (step, step.trust)
+        for step in steps
+        if isinstance(step, Tls) and step.sni == sni and step.trust is not None
+    ]
 
 
 def control_label(control: Control) -> str:
@@ -126,9 +153,7 @@ def leaf_fields(leaf: ServedLeaf) -> dict[str, str]:
         ),
         N_("public key"): _key(leaf),
         N_("serial number"): trust.serial,
-        N_("in public logs"): ""
-        if trust.logged is None
-        else (_("yes") if trust.logged else _("no")),
+        N_("in public logs"): _logged(trust),
         N_("browsers"): _trusted(trust),
     }
 
@@ -172,21 +197,19 @@ def _what_differs(received: ServedLeaf, genuine: ServedLeaf | None) -> Iterator[
             "The issuer differs, and no browser trusts the issuer of the received certificate."
         )
     copy, origin = trust_facts(received.trust), trust_facts(genuine.trust)
-    if copy is None or origin is None:
-        return
-    found = marks(copy, origin)
-    if Mark.DATES in found and (off := shifted_by(copy, origin)) is not None:
-        hours = off.total_seconds() / 3600
+    if copy is not None and origin is not None:
+        yield from (f"- {sentence}" for sentence in _traces_of_copying(copy, origin))
+
+
+def _traces_of_copying(copy: LeafFacts, origin: LeafFacts) -> Iterator[str]:
+    found, shift = marks(copy, origin), shifted_by(copy, origin)
+    if Mark.DATES in found and shift is not None:
+        hours = shift.total_seconds() / 3600
         text = _("Its dates are the genuine ones, shifted by {hours} hours: it is a copy.")
-        yield "- " + text.format(hours=f"{hours:+g}")
+        yield text.format(hours=f"{hours:+g}")
     elif (copy.not_before, copy.not_after) == (origin.not_before, origin.not_after):
-        yield "- " + _("Its dates equal the genuine ones to the second: it is a copy.")
-    if Mark.SERIAL in found:
-        yield "- " + _("Its serial number equals the genuine one except at the end: it is a copy.")
-    if Mark.EXTENSIONS in found:
-        yield "- " + _("Extensions of the genuine certificate other than names are missing.")
-    if Mark.UNLOGGED in found:
-        yield "- " + _("The genuine certificate is in public logs; the received one is in none.")
+        yield _("Its dates equal the genuine ones to the second: it is a copy.")
+    yield from (_(sentence) for mark, sentence in _TRACES.items() if mark in found)
 
 
 def _meaning(received: ServedLeaf) -> Iterator[str]:

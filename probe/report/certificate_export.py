@@ -9,16 +9,16 @@ import binascii
 import hashlib
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from probe import atomic_files
 from probe.escape import plain
 from probe.model import Quic, Record, Role, Tls
 
 
-@dataclass(frozen=True, slots=True)
-class ServedChain:
+class ServedChain(Struct, frozen=True):
     """A chain that was served for the target, and whether it was trusted for the name."""
 
     digests: tuple[str, ...]

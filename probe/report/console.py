@@ -1,7 +1,6 @@
 """Output of a run: results on stdout, messages on stderr, problems only when quiet."""
 
 import sys
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -11,8 +10,7 @@ from probe.packed import PackedRecords
 from probe.stdout import STDOUT, silence_stdout
 
 
-@dataclass(slots=True)
-class Console:
+class Console(msgspec.Struct):
     """Prints results and messages.
 
     Attributes:
@@ -24,7 +22,7 @@ class Console:
     quiet: bool = False
     json: bool = False
     output: str | None = None
-    records: PackedRecords = field(default_factory=PackedRecords)
+    records: PackedRecords = msgspec.field(default_factory=PackedRecords)
 
     def warn(self, text: str) -> None:
         """Print a problem that the user may have to act on."""

@@ -6,7 +6,8 @@ mechanisms and rules stay as they are.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from probe.i18n import N_, _, reason
 from probe.model import (
@@ -45,8 +46,8 @@ _ROLES = {
     Role.REFERENCE: N_("as a reference"),
     Role.NEUTRAL: N_("at a neutral server"),
 }
-
-
+# As the standards spell what is no plain abbreviation.
+_TRANSPORTS = {"dot": "DoT", "doh": "DoH"}
 _KINDS = {
     "interception": N_("interception"),
     "national": N_("national"),
@@ -54,16 +55,14 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """A heading and its lines."""
 
     title: str
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """An explained record: one sentence, then sections."""
 
     headline: str
@@ -300,7 +299,7 @@ def _extra(step: Step) -> str:
 
 def _resolver(step: Dns) -> str:
     named = _("the system's resolver") if step.resolver == "system" else step.resolver
-    transport = step.transport.upper()
+    transport = _TRANSPORTS.get(step.transport, step.transport.upper())
     return _("{resolver} over {transport}").format(resolver=named, transport=transport)
 
 

@@ -6,8 +6,9 @@ browser to fetch anything. All text from the network is escaped. It is in the us
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
+
+from msgspec import Struct
 
 from probe.escape import plain
 from probe.i18n import _, current, ngettext, reason
@@ -25,8 +26,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _WHOLE = 34
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One site in the report.
 
     Attributes:

@@ -8,10 +8,10 @@ may read the file: the others are counted together as `unlisted`.
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from probe.analysis.shown_arms import shown_arms
@@ -30,8 +30,7 @@ Labels = tuple[tuple[str, str], ...]
 Samples = Mapping[Labels, float]
 
 
-@dataclass(slots=True)
-class Collected:
+class Collected(Struct):
     """The records of a round, without what the text does not need."""
 
     records: list[Record] = field(default_factory=list)
@@ -94,26 +93,27 @@ def _throughput(
     rates: dict[Labels, float] = {}
     ratios: dict[Labels, float] = {}
     for record in records:
-        found: dict[str, list[float]] = {}
-        arms = shown_arms(record.steps)
-        for step in record.steps:
-            for name, chosen in zip(("target", "reference"), arms, strict=True):
-                if isinstance(step, Transfer) and step.arm in chosen and step.rate:
-                    found.setdefault(name, []).append(step.rate)
         target = _target(record.input, unlisted)
         if target == UNLISTED:
             continue
-        for arm, values in found.items():
-            rates[("target", target), ("arm", arm)] = median(values)
+        found = _median_rates(record)
+        rates |= {(("target", target), ("arm", arm)): rate for arm, rate in found.items()}
         if len(found) == 2:
-            ratio = median(found["target"]) / median(found["reference"])
-            ratios[(("target", target),)] = ratio
+            ratios[(("target", target),)] = found["target"] / found["reference"]
     yield (
         "qazprobe_throughput_bytes_per_second",
         "The median rate under the target's name, and under the reference's.",
         rates,
     )
     yield "qazprobe_throttle_ratio", "The target's rate divided by the reference's.", ratios
+
+
+def _median_rates(record: Record) -> dict[str, float]:
+    """The median rate of each arm that moved bytes."""
+    arms = zip(("target", "reference"), shown_arms(record.steps), strict=True)
+    moved = [(s.arm, s.rate) for s in record.steps if isinstance(s, Transfer) and s.rate]
+    rates = {arm: [rate for its, rate in moved if its in chosen] for arm, chosen in arms}
+    return {arm: median(found) for arm, found in rates.items() if found}
 
 
 def _run(run: Record, *, offline: bool) -> Iterator[tuple[str, str, Samples]]:

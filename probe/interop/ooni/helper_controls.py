@@ -121,7 +121,7 @@ class HelperControls:
     def _endpoints(self, target: RecheckTarget) -> Iterator[str]:
         port = port_of(target.input)
         for address in target.addresses:
-            # An address of the network at home is nobody else's business.
+            # The helper is not told an address of the volunteer's home network.
             if port is not None and (self._lab or is_global(address)):
                 yield words.endpoint(address, port)
 
@@ -131,7 +131,7 @@ def control_of(answer: bytes, input_: str) -> Control | None:
     try:
         said: Any = msgspec.json.decode(answer)
         found = control.control({"control": said}, input_, uuid.uuid4())
-        # Whoever answers may say anything: what is no valid control is none.
+        # The answer is hostile input: what is no valid control is ignored.
         return _checked.decode(msgspec.json.encode(found)) if found is not None else None
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None

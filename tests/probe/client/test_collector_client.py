@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import ssl
+import threading
 import time
 from pathlib import Path
 
@@ -172,7 +173,7 @@ def test_a_dead_port_and_a_dead_name_are_unreachable(monkeypatch: pytest.MonkeyP
 
 def test_a_silent_server_times_out(tmp_path: Path) -> None:
     async def mute(request: web.Request) -> web.Response:
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(60)
         return web.Response()
 
     async def scenario() -> None:
@@ -180,10 +181,9 @@ def test_a_silent_server_times_out(tmp_path: Path) -> None:
             keys = Keys(tmp_path)
             async with CollectorClient(endpoint.parse(server.url)) as client:
                 await ensure_enrolled(client, keys, keys.identity(server.url), None)
-                started = time.monotonic()
-                with pytest.raises(CollectorUnreachable, match="no response within"):
-                    await client.upload(b"", seconds=0.2)
-                assert time.monotonic() - started < 0.5
+                async with asyncio.timeout(30):
+                    with pytest.raises(CollectorUnreachable, match="no response within"):
+                        await client.upload(b"", seconds=0.2)
 
     asyncio.run(scenario())
 
@@ -208,8 +208,10 @@ def test_a_name_that_does_not_resolve_is_dialled_where_it_was_last_time(
 
 
 def test_a_dead_resolver_does_not_delay_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
     def slow(*_: object) -> tuple[str, ...]:
-        time.sleep(3)
+        ended.wait(30)
         return ()
 
     async def scenario() -> tuple[str, ...]:
@@ -217,8 +219,11 @@ def test_a_dead_resolver_does_not_delay_the_exit(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("probe.client.endpoint._resolve", slow)
     started = time.monotonic()
-    assert asyncio.run(scenario()) == ()
-    assert time.monotonic() - started < 1
+    try:
+        assert asyncio.run(scenario()) == ()
+        assert time.monotonic() - started < 15  # the resolver answers after 30
+    finally:
+        ended.set()
 
 
 def test_requests_are_signed_for_this_collector_and_reuse_one_connection(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from pathlib import Path
 
 from aiohttp import web
@@ -63,7 +62,7 @@ def test_many_targets_are_queried_in_parts(tmp_path: Path) -> None:
 
 def test_a_dead_or_silent_collector_times_out_without_an_exception(tmp_path: Path) -> None:
     async def mute(_: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(1)
+        await asyncio.sleep(60)
         return web.Response()
 
     async def scenario() -> None:
@@ -73,10 +72,9 @@ def test_a_dead_or_silent_collector_times_out_without_an_exception(tmp_path: Pat
             FakeCollector(override={"/v1/control": mute, "/v1/vantage": mute}) as collector,
             control_client(tmp_path, dead, collector.url, timeout=0.2) as client,
         ):
-            started = time.monotonic()
-            assert await client.controls([URL]) == {}
-            assert await client.vantage() is None
-            assert time.monotonic() - started < 0.8
+            async with asyncio.timeout(30):
+                assert await client.controls([URL]) == {}
+                assert await client.vantage() is None
             assert not client.answered
             assert set(client.problems) == {dead, collector.url}
 
@@ -154,10 +152,9 @@ def test_a_control_measures_listed_targets_and_sends_at_once(tmp_path: Path) -> 
                 identity = keys.identity(collector.url, role="control")
                 await ensure_enrolled(client, keys, identity, None)
                 task = asyncio.create_task(answer_rechecks(client, measure, listed={URL}, poll=0.1))
-                for _ in range(500):
-                    if collector.stored:
-                        break
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(60):
+                    while not collector.stored:  # noqa: ASYNC110 - a server tells nothing
+                        await asyncio.sleep(0.01)
                 task.cancel()
                 await asyncio.wait((task,))
             assert measured == [URL]
@@ -184,7 +181,9 @@ def test_a_control_survives_a_failing_collector(tmp_path: Path) -> None:
                 task = asyncio.create_task(
                     answer_rechecks(client, never, poll=0.1, warn=warnings.append)
                 )
-                await asyncio.sleep(0.3)
+                async with asyncio.timeout(60):
+                    while len(warnings) < 2 and not task.done():  # noqa: ASYNC110 - a list tells nothing
+                        await asyncio.sleep(0.01)
                 assert not task.done()
                 task.cancel()
                 await asyncio.wait((task,))

@@ -49,6 +49,9 @@ def test_a_laboratory_may_use_plain_http_and_a_pin_goes_with_the_url() -> None:
 @given(st.text())
 def test_any_text_is_an_endpoint_or_an_endpoint_error(text: str) -> None:
     try:
-        parse("https://" + text)
+        endpoint = parse("https://" + text)
     except EndpointError:
         return
+    assert endpoint.url.startswith("https://")
+    assert endpoint.host
+    assert 0 < endpoint.port < 65536

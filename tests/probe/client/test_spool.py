@@ -180,6 +180,21 @@ def test_a_machine_that_woke_up_in_1970_loses_nothing(tmp_path: Path) -> None:
     assert Spool(tmp_path, clock=lambda: NOW).trim().records == 0
 
 
+def test_discarding_removes_what_it_can_and_says_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("probe.client.spool_writer.SEGMENT_BYTES", 1)
+    writer = Spool(tmp_path).writer((A,))
+    for number in range(3):
+        writer.add(record(number))
+    stays = segments(tmp_path)[1]
+    stays.unlink()
+    stays.mkdir()
+    with pytest.raises(OSError, match=stays.name):
+        writer.discard()
+    assert segments(tmp_path) == [stays]
+
+
 def test_over_the_cap_acknowledged_segments_go_first(tmp_path: Path) -> None:
     for day in range(3):
         made = itertools.repeat(NOW + day)

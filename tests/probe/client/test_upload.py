@@ -2,11 +2,11 @@ import asyncio
 import errno
 import hashlib
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from probe.api_types import BatchReply
 from probe.client import endpoint
@@ -22,7 +22,7 @@ async def no_pause(_: float) -> None:
 
 
 def sender(home: Path, **changes: object) -> Sender:
-    return replace(Sender(Keys(home), pause=no_pause, budget=10), **changes)  # type: ignore[arg-type]
+    return replace(Sender(Keys(home), pause=no_pause, budget=10), **changes)
 
 
 def fill(home: Path, lines: list[bytes], *to: str) -> Spool:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from probe import i18n
 from probe.failure import Failure
-from probe.model import Mechanism, Outcome, Ping, Quic, Record, Stage, Transfer, TrustReason
+from probe.model import Dns, Mechanism, Outcome, Ping, Quic, Record, Stage, Transfer, TrustReason
 from probe.report.explain import explain, headline, sentence
 from probe.report.glossary import FAILURES, MECHANISMS, OUTCOMES, TRUST, amount, seconds
 from probe.report.report import html
@@ -67,6 +67,14 @@ def test_an_explanation_is_complete_in_every_language(language: str) -> None:
         i18n.use("en")
     assert sample.digest(sample.FORGED) in said
     assert "{" not in said
+
+
+@pytest.mark.parametrize(
+    ("transport", "shown"), [("udp", "UDP"), ("tcp", "TCP"), ("dot", "DoT"), ("doh", "DoH")]
+)
+def test_a_transport_of_names_is_written_as_in_the_standards(transport: str, shown: str) -> None:
+    query = Dns(name="a.example", resolver="9.9.9.9", transport=transport)  # type: ignore[arg-type]
+    assert sentence(query).startswith(f"asked 9.9.9.9 over {shown} for a.example (A): ")
 
 
 def test_every_kind_of_step_has_a_sentence() -> None:

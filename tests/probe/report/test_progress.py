@@ -96,8 +96,11 @@ def test_the_bar_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_terminal_that_goes_away_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
     class Gone(Terminal):
-        def write(self, _: str) -> int:
+        def write(self, text: str) -> int:
+            tried.append(text)
             raise OSError
 
     monkeypatch.setattr(sys, "stderr", Gone())
@@ -105,3 +108,4 @@ def test_a_terminal_that_goes_away_does_not_end_the_run(monkeypatch: pytest.Monk
     with progress_listener(quiet=False) as watcher:
         watcher.phase("looking", 1)
         watcher.done(Job("web", "https://a.example/"), None)
+    assert tried

@@ -88,14 +88,20 @@ def _role(address: str, addresses: list[str]) -> Role:
     return Role.TARGET if address in addresses else Role.NEUTRAL
 
 
+def _failure(entry: object) -> tuple[Failure | None, str | None]:
+    """Why it failed; an entry may say that it did and not why."""
+    failure, detail = words.from_ooni(values.failure(entry))
+    if failure is None and values.member(entry, "status") is False:
+        return Failure.UNKNOWN, detail
+    return failure, detail
+
+
 def _connections(seen: dict[str, Any], addresses: list[str]) -> Iterator[Tcp]:
     for written, entry in values.pairs(seen, "tcp_connect"):
         known = values.endpoint(written)
         if known is None:
             continue
-        failure, detail = words.from_ooni(values.failure(entry))
-        if failure is None and values.member(entry, "status") is False:
-            failure = Failure.UNKNOWN
+        failure, detail = _failure(entry)
         role = _role(known[0], addresses)
         yield Tcp(address=known[0], port=known[1], role=role, failure=failure, detail=detail)
 
@@ -105,9 +111,7 @@ def _handshakes(seen: dict[str, Any], addresses: list[str]) -> Iterator[Tls]:
         known = values.endpoint(written)
         if known is None:
             continue
-        failure, detail = words.from_ooni(values.failure(entry))
-        if failure is None and values.member(entry, "status") is False:
-            failure = Failure.UNKNOWN
+        failure, detail = _failure(entry)
         yield Tls(
             address=known[0],
             port=known[1],

@@ -1,7 +1,7 @@
 """The measurements in a file: JSON lines, one document, gzip, or a tar archive of post cans.
 
 Rule: a file may be hostile. Memory is bounded by one measurement, whatever the file inflates to; a
-measurement that cannot be read is told with its place, and the next one is read.
+measurement that cannot be read is reported with its place, and the next one is read.
 """
 
 import gzip

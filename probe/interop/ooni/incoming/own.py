@@ -1,7 +1,7 @@
 """A measurement that carries a record of ours: the record comes back, not what it concluded.
 
-Anybody can upload to OONI, so what the record claims of certificates is verified again; a record
-that is not about the measurement that carries it is none.
+OONI takes uploads from every client, so the certificates in the record are verified again. A record
+of another measurement than the one that carries it is ignored.
 """
 
 from base64 import b64decode

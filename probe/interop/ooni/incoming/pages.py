@@ -185,7 +185,7 @@ def _with_answer(step: Http, entry: dict[str, Any]) -> Http:
         received_bytes=max(len(body), values.whole(answer, "x_body_length") or 0),
         complete=whole,
         sha256=hashlib.sha256(body).hexdigest() if body and whole else None,
-        # The control's page has no hash to compare with, and nobody else wrote a proven one.
+        # There is no hash of the control's page to compare with, and TLS proves who wrote this one.
         links=() if step.proven else page_features.linked_hosts(text),
         body=None if step.proven else base64.b64encode(body[: page_features.EXCERPT]).decode(),
         bytes_in=len(body) + sum(len(name) + len(value) for name, value in pairs) + 1,

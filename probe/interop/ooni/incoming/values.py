@@ -1,7 +1,7 @@
 """Look into untrusted JSON: every function gives the wanted type or nothing, and none raises.
 
-Measurements of ten years differ in what they leave out, and anybody can upload one. So a member
-that is missing, has another type or is beyond all measure is treated as missing.
+Measurements of ten years differ in what they leave out, and OONI takes uploads from every client.
+So a member that is missing, has another type or is beyond its bound is treated as missing.
 """
 
 import base64

@@ -2,8 +2,8 @@
 
 OONI's analysis joins what it reads by address. So a handshake with a harmless name, a packet with a
 limited TTL or in small segments, or a query about another site would read there as a result for the
-target. Only the first plain attempts at the target stand in the keys. Where one of them failed,
-the same worked when it was tried again, and the verdict accuses nobody, the later one stands in its
+target. Only the first plain attempts at the target stand in the keys. Where one of them failed, the
+same worked when it was tried again, and the verdict is no accusation, the later one stands in its
 place: a packet that was lost is no censorship. Everything else is in the whole record (`kept.py`).
 """
 

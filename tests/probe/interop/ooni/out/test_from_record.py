@@ -565,7 +565,7 @@ def whatsapp(failure: Failure | None) -> list[Step]:
     ]
 
 
-def test_whatsapp() -> None:
+def test_whatsapp_endpoints_get_the_keys_of_its_experiment() -> None:
     keys = of_service("whatsapp", whatsapp(None), verdict=Verdict(outcome=Outcome.OK))
     assert keys["whatsapp_endpoints_status"] == "ok"
     assert keys["whatsapp_endpoints_blocked"] == []
@@ -584,7 +584,7 @@ def test_a_service_that_fails_everywhere_is_not_said_to_be_blocked() -> None:
     assert keys["whatsapp_endpoints_blocked"] == []
 
 
-def test_signal() -> None:
+def test_a_blocked_part_of_signal_is_in_its_keys() -> None:
     own = replace(FORGED, authority=Authority(id="signal", kind="service", proof="verified"))
     steps = attempt("messages", dns(GOOD, name="chat.signal.org"), tcp(), tls(trust=own), start=1)
     keys = of_service("signal", steps, verdict=Verdict(outcome=Outcome.OK))
@@ -606,7 +606,7 @@ def test_signal_under_another_root_has_a_failure() -> None:
     assert of_service("signal", steps)["tls_handshakes"][0]["failure"] == "ssl_unknown_authority"
 
 
-def test_facebook_messenger() -> None:
+def test_the_names_of_messenger_get_the_keys_of_its_experiment() -> None:
     name = "b-api.facebook.com"
     steps = attempt("accounts", dns(GOOD, name=name), tcp(), tls(sni=name), start=1)
     keys = of_service("messenger", steps, verdict=Verdict(outcome=Outcome.OK))
@@ -623,7 +623,7 @@ def test_facebook_messenger() -> None:
     assert unclear["facebook_dns_blocking"] is None
 
 
-def test_tor() -> None:
+def test_tor_endpoints_get_the_keys_of_its_experiment() -> None:
     own = Trust(valid=False, reason=TrustReason.SELF_SIGNED)
     authority = attempt("directory authorities", tcp(), tls(sni=None, trust=own), start=1)
     directory = attempt(
