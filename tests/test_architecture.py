@@ -95,6 +95,7 @@ SHARED = {
     "scrub",
     "target_rows",
     "targets",
+    "translated_help",
     "urls",
     "words",
 }

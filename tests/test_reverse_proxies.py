@@ -171,7 +171,7 @@ class OneAddress(aiohttp.abc.AbstractResolver):
         """Nothing to close."""
 
 
-async def play(command: Callable[[Path, int, int], list[str]], folder: Path) -> None:
+async def check_proxy(command: Callable[[Path, int, int], list[str]], folder: Path) -> None:
     proxies = (ipaddress.ip_network("127.0.0.1/32"),)
     (folder / "collector").mkdir()
     (folder / "proxy").mkdir()
@@ -228,4 +228,4 @@ async def misuse(proxy: Proxy) -> None:
 def test_a_proxy_passes_uploads_on_and_keeps_no_address(
     command: Callable[[Path, int, int], list[str]], tmp_path: Path
 ) -> None:
-    asyncio.run(play(command, tmp_path))
+    asyncio.run(check_proxy(command, tmp_path))

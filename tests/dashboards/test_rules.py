@@ -19,7 +19,7 @@ promtool = pytest.mark.skipif(
 )
 
 
-def run(*arguments: str) -> None:
+def check_with_promtool(*arguments: str) -> None:
     done = subprocess.run(
         ["promtool", *arguments], capture_output=True, text=True, timeout=600, check=False
     )
@@ -33,17 +33,17 @@ def alerts() -> list[dict[str, Any]]:
 
 @promtool
 def test_the_scrape_configuration_is_valid() -> None:
-    run("check", "config", str(FOLDER / "prometheus.yml"))
+    check_with_promtool("check", "config", str(FOLDER / "prometheus.yml"))
 
 
 @promtool
 def test_the_rules_are_valid() -> None:
-    run("check", "rules", *map(str, RULES))
+    check_with_promtool("check", "rules", *map(str, RULES))
 
 
 @promtool
 def test_the_rules_pass_their_own_tests() -> None:
-    run("test", "rules", *map(str, sorted((FOLDER / "tests").glob("*_test.yml"))))
+    check_with_promtool("test", "rules", *map(str, sorted((FOLDER / "tests").glob("*_test.yml"))))
 
 
 def test_every_alert_has_a_case_a_delay_a_severity_and_a_sentence() -> None:
