@@ -99,8 +99,10 @@ SHARED = {
     "words",
 }
 
-HEAVY = ("scapy", "httpx", "aioquic", "cryptography", "rich", "aiohttp", "duckdb", "asyncpg")
-HEAVY += ("pyarrow", "numpy", "jinja2", "prometheus_client")
+HEAVY = [
+    *("scapy", "httpx", "aioquic", "cryptography", "rich"),
+    *("aiohttp", "asyncpg", "duckdb", "jinja2", "numpy", "prometheus_client", "pyarrow"),
+]
 
 
 def name(path: Path) -> str:
