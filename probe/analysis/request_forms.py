@@ -5,7 +5,9 @@ the same form with a harmless name. The results accuse no network: a form that p
 filter looks for, and a server may itself refuse odd requests.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TypeAlias
 
 from probe.compare import same_failure
@@ -43,7 +45,9 @@ def stopped(steps: Sequence[Step], form: str) -> tuple[Http, ...]:
         return ()
     if not all(same_failure(s.failure, mine[0].failure) for s in mine):
         return ()
-    around = [_around(steps, s) for s in mine]
+    alike = [s for s in _sent(steps, Role.HARMLESS) if s.form == form]
+    alike.sort(key=attrgetter("at"))
+    around = [_around(alike, s) for s in mine]
     return (*mine, *(s for both in around for s in both)) if all(around) else ()
 
 
@@ -109,9 +113,8 @@ def _answer(step: Http) -> _Answer:
     return step.status, step.title, step.location
 
 
-def _around(steps: Sequence[Step], step: Http) -> tuple[Http, ...]:
-    """The answered harmless requests of the same form, last before and first after."""
-    alike = [s for s in _sent(steps, Role.HARMLESS) if s.form == step.form]
-    before = [s for s in alike if s.at <= step.at][-1:]
-    after = [s for s in alike if s.at > step.at][:1]
-    return (*before, *after) if before and after and all(map(answered, before + after)) else ()
+def _around(alike: Sequence[Http], step: Http) -> tuple[Http, ...]:
+    """Of harmless requests in order of time, the last before and the first after, if answered."""
+    later = bisect_right(alike, step.at, key=attrgetter("at"))
+    both = (*alike[max(later - 1, 0) : later], *alike[later : later + 1])
+    return both if len(both) == 2 and all(map(answered, both)) else ()

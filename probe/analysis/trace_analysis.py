@@ -118,7 +118,7 @@ def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
         if pair.result is first.result and (ttl > first.ttl or (ttl == first.ttl and pair.odd))
     ]
     server, nearer = server_at(steps, layer), taken_over(steps, layer)
-    marks = (_server_mark(steps, step) for step in seen)
+    marks = _server_marks(steps, seen)
     own = next((mark for mark in marks if mark is not None), None)
     # Where harmless packets arrive nowhere, the server is farther than any of them went.
     least = server or max(limited_steps(steps, layer, Role.HARMLESS), default=0) + 1
@@ -129,7 +129,7 @@ def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
         after=max((t for t, here in compared.items() if _passes(here, first)), default=0),
         by=first.ttl,
         server=server,
-        position=None if nearer else _position(steps, layer, first, seen, server),
+        position=None if nearer else _position(steps, layer, first, seen, marks, server),
         trigger="sent" if never_arrived else None,
         steps=tuple(seen),
         early=never_arrived and first.ttl <= least - MARGIN,
@@ -238,12 +238,13 @@ def _position(
     layer: Layer,
     first: _Onset,
     seen: Sequence[LayerStep],
+    marks: Sequence[Packet | None],
     server: int | None,
 ) -> Literal["in", "on"] | None:
     """Whether the target's packets pass the middlebox that acts upon them."""
     if first.result is HopResult.SILENT:
         return "in"
-    if any(_went_on(steps, step) for step in seen):
+    if any(map(_went_on, seen, marks)):
         return "on"
     answering = {
         h.ttl
@@ -255,7 +256,7 @@ def _position(
     return "in" if len(watched) >= ENOUGH else None
 
 
-def _went_on(steps: Sequence[Step], step: LayerStep) -> bool:
+def _went_on(step: LayerStep, mark: Packet | None) -> bool:
     """Besides the injected packet, an answer came from a router farther on or from the server."""
     if isinstance(step, Dns) and len({(r.rcode, r.answers) for r in step.replies}) > 1:
         return True
@@ -263,7 +264,6 @@ def _went_on(steps: Sequence[Step], step: LayerStep) -> bool:
         return False
     if step.travel.expired or any(p.by == ROUTER for p in step.travel.packets):
         return True
-    mark = _server_mark(steps, step)
     return any(_is_own(packet, mark) for packet in step.travel.packets)
 
 
@@ -279,10 +279,16 @@ def _was_watched(step: LayerStep, server: int | None) -> bool:
 # --- packets -----------------------------------------------------------------------------------
 
 
-def _server_mark(steps: Sequence[Step], step: LayerStep) -> Packet | None:
-    """The server's first packet of the same connection: its SYN-ACK."""
-    above = next((s for s in steps if s.id == step.parent), None)
-    packets = above.travel.packets if above is not None and above.travel is not None else ()
+def _server_marks(steps: Sequence[Step], seen: Sequence[LayerStep]) -> list[Packet | None]:
+    """For each step the server's first packet of the same connection: its SYN-ACK."""
+    by_id = {step.id: step for step in reversed(steps)}
+    above = (by_id.get(step.parent) if step.parent is not None else None for step in seen)
+    return [_syn_ack(step) for step in above]
+
+
+def _syn_ack(connection: Step | None) -> Packet | None:
+    travel = connection.travel if connection is not None else None
+    packets = travel.packets if travel is not None else ()
     return next((p for p in packets if p.by == "peer" and "S" in p.flags), None)
 
 
