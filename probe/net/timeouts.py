@@ -9,6 +9,7 @@ A ClientHello that is dropped twice (measurement and confirmation) costs two TLS
 3 handshakes and 4 seconds.
 """
 
+from bisect import bisect_left, insort
 from collections import deque
 from statistics import median
 
@@ -22,12 +23,17 @@ SILENCE = 1.85
 
 
 class Recent(Struct):
-    """The last few durations of one kind that worked, seconds."""
+    """The last few durations of one kind that worked, seconds: as they came, and in order."""
 
-    values: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    values: deque[float] = field(default_factory=deque)
+    _ordered: list[float] = field(default_factory=list)
 
     def add(self, seconds: float) -> None:
+        """Add one in the place of the oldest; every operation asks for limits, so it is sorted."""
+        if len(self.values) == RECENT:
+            del self._ordered[bisect_left(self._ordered, self.values.popleft())]
         self.values.append(seconds)
+        insort(self._ordered, seconds)
 
     @property
     def known(self) -> bool:
@@ -36,15 +42,12 @@ class Recent(Struct):
 
     @property
     def median(self) -> float | None:
-        return median(self.values) if self.values else None
+        return median(self._ordered) if self._ordered else None
 
     @property
     def p90(self) -> float | None:
         """The 90th percentile."""
-        if not self.values:
-            return None
-        ordered = sorted(self.values)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
+        return self._ordered[int(len(self._ordered) * 0.9)] if self._ordered else None
 
 
 class AdaptiveTimeouts(Struct):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from probe.net.timeouts import LONGEST, AdaptiveTimeouts
+from probe.net.timeouts import LONGEST, RECENT, AdaptiveTimeouts, Recent
 
 
 def line(round_trip: float, handshake: float, count: int = 20) -> AdaptiveTimeouts:
@@ -74,3 +74,13 @@ def test_the_typical_value_is_the_median() -> None:
     for seconds in (0.1, 0.2, 9.0):
         timeouts.connects.add(seconds)
     assert timeouts.round_trip == 0.2
+
+
+@given(st.lists(st.floats(0, 60), min_size=1, max_size=3 * RECENT))
+def test_only_the_last_durations_count(durations: list[float]) -> None:
+    recent = Recent()
+    for seconds in durations:
+        recent.add(seconds)
+    last = sorted(durations[-RECENT:])
+    assert recent.p90 == last[int(len(last) * 0.9)]
+    assert recent.median == pytest.approx((last[(len(last) - 1) // 2] + last[len(last) // 2]) / 2)
