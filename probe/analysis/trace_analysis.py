@@ -119,7 +119,7 @@ def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
     ]
     server, nearer = server_at(steps, layer), taken_over(steps, layer)
     marks = _server_marks(steps, seen)
-    own = next((mark for mark in marks if mark is not None), None)
+    own = next((mark for _, mark in marks if mark is not None), None)
     # Where harmless packets arrive nowhere, the server is farther than any of them went.
     least = server or max(limited_steps(steps, layer, Role.HARMLESS), default=0) + 1
     never_arrived = not nearer and (server is None or first.ttl < server)
@@ -129,7 +129,7 @@ def locate(steps: Sequence[Step], layer: Layer) -> TraceFinding | None:
         after=max((t for t, here in compared.items() if _passes(here, first)), default=0),
         by=first.ttl,
         server=server,
-        position=None if nearer else _position(steps, layer, first, seen, marks, server),
+        position=None if nearer else _position(steps, layer, first, marks, server),
         trigger="sent" if never_arrived else None,
         steps=tuple(seen),
         early=never_arrived and first.ttl <= least - MARGIN,
@@ -237,21 +237,20 @@ def _position(
     steps: Sequence[Step],
     layer: Layer,
     first: _Onset,
-    seen: Sequence[LayerStep],
-    marks: Sequence[Packet | None],
+    marks: Sequence[tuple[LayerStep, Packet | None]],
     server: int | None,
 ) -> Literal["in", "on"] | None:
     """Whether the target's packets pass the middlebox that acts upon them."""
     if first.result is HopResult.SILENT:
         return "in"
-    if any(map(_went_on, seen, marks)):
+    if any(_went_on(step, mark) for step, mark in marks):
         return "on"
     answering = {
         h.ttl
         for h in hops(steps, layer)
         if h.ttl > first.ttl and h.harmless in {HopResult.EXPIRED, HopResult.ANSWERED}
     }
-    expected = [s for s in seen if s.travel is not None and s.travel.ttl in answering]
+    expected = [s for s, _ in marks if s.travel is not None and s.travel.ttl in answering]
     watched = [s for s in expected if _was_watched(s, server)]
     return "in" if len(watched) >= ENOUGH else None
 
@@ -279,11 +278,13 @@ def _was_watched(step: LayerStep, server: int | None) -> bool:
 # --- packets -----------------------------------------------------------------------------------
 
 
-def _server_marks(steps: Sequence[Step], seen: Sequence[LayerStep]) -> list[Packet | None]:
-    """For each step the server's first packet of the same connection: its SYN-ACK."""
+def _server_marks(
+    steps: Sequence[Step], seen: Sequence[LayerStep]
+) -> list[tuple[LayerStep, Packet | None]]:
+    """Each step with the server's first packet of the same connection: its SYN-ACK."""
     by_id = {step.id: step for step in reversed(steps)}
     above = (by_id.get(step.parent) if step.parent is not None else None for step in seen)
-    return [_syn_ack(step) for step in above]
+    return [(step, _syn_ack(connection)) for step, connection in zip(seen, above, strict=True)]
 
 
 def _syn_ack(connection: Step | None) -> Packet | None:
