@@ -6,7 +6,7 @@ offered the same name has no reason to do so, and what is on the way to it does 
 """
 
 from probe.analysis.evidence import Evidence
-from probe.compare import is_unanswered
+from probe.compare import is_unanswered, same_failure
 from probe.model import Http, Step, Tcp, Tls
 from probe.rule import Match
 from probe.rules import http, tls
@@ -14,7 +14,10 @@ from probe.rules import http, tls
 
 def turns_away_this_client(e: Evidence, match: Match) -> str | None:
     """No unrelated server answers the name, or packets are stopped on the way to this one."""
-    return ALONE if any(_answered_elsewhere(e, step) for step in match.on_target(e)) else None
+    for step in match.on_target(e):
+        if _answered_elsewhere(e, step):
+            return UNWELCOME if _fails_for_every_name(e, step) else ALONE
+    return None
 
 
 def _answered_elsewhere(e: Evidence, step: Step) -> bool:
@@ -25,6 +28,14 @@ def _answered_elsewhere(e: Evidence, step: Step) -> bool:
     if isinstance(step, Http) and step.failure in http.MECHANISMS and is_unanswered(step):
         return http.at_unrelated_server(e, step)[0] is False
     return False
+
+
+def _fails_for_every_name(e: Evidence, step: Step) -> bool:
+    """The harmless name fails at this address as well, each time in the same way."""
+    if not isinstance(step, Tls):
+        return False
+    here = [s for s in e.harmless(Tls) if s.address == step.address]
+    return bool(here) and all(same_failure(s.failure, step.failure) for s in here)
 
 
 def bans_this_client(e: Evidence, match: Match) -> str | None:
@@ -47,4 +58,9 @@ BANNED = (
 ALONE = (
     "An unrelated server, offered the same name, answers it: the site's own server may turn away"
     " this name for this client."
+)
+# The reason where it fails for every name.
+UNWELCOME = (
+    "Every name fails at this address once it is connected, and an unrelated server answers: the"
+    " site's own server may turn away this client."
 )

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from probe.explanations.servers import BANNED
+from probe.explanations.servers import BANNED, UNWELCOME
 from probe.failure import Failure
 from probe.judge import judge
 from probe.model import Outcome
@@ -44,3 +44,12 @@ def test_an_unrelated_server_that_is_lost_as_well_was_banned_by_no_site() -> Non
     verdict = judge(record(*SEEN, *lost, REFERENCE, controls=(ELSEWHERE,)))
     assert verdict.outcome is Outcome.BLOCKED
     assert verdict.rules[0].id == "tls.address_blocked_after_trigger"
+
+
+def test_a_server_that_resets_every_name_may_turn_away_this_client() -> None:
+    turned_away = harmless(tls(failure=Failure.RESET))
+    around = (harmless(tls(UNRELATED)), at_unrelated(tls()), harmless(tls(UNRELATED)))
+    steps = (*RESET, turned_away, *again(*RESET), turned_away, *around, REFERENCE)
+    verdict = judge(record(dns(GOOD), *steps, controls=(ELSEWHERE,)))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.rules[0].reason == UNWELCOME
